@@ -1,0 +1,133 @@
+import type { FieldError } from './field-error.ts';
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+/** A decoded object still being shaped by the server: the one place where objects are mutable. */
+export type JsonObject = { [key: string]: Json };
+
+/**
+ * One node of a structural schema: OpenAPI v3 with Kubernetes' extensions, the form that built-in and custom kinds share.
+ * Descriptions are ours; names, types, required, defaults, merge keys and list types are upstream's published facts.
+ */
+export interface SchemaNode {
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
+  /** Name of a shared definition (`io.k8s.api.core.v1.Container`); resolved through the {@link SchemaBook}. Excludes every other field but `description` and `default`. */
+  readonly ref?: string;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: SchemaNode | boolean;
+  readonly items?: SchemaNode;
+  readonly default?: Json;
+  readonly enum?: readonly Json[];
+  readonly format?: string;
+  readonly pattern?: string;
+  readonly nullable?: boolean;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: boolean;
+  readonly exclusiveMaximum?: boolean;
+  readonly multipleOf?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly uniqueItems?: boolean;
+  readonly minProperties?: number;
+  readonly maxProperties?: number;
+  readonly allOf?: readonly SchemaNode[];
+  readonly anyOf?: readonly SchemaNode[];
+  readonly oneOf?: readonly SchemaNode[];
+  readonly not?: SchemaNode;
+  readonly 'x-kubernetes-int-or-string'?: boolean;
+  readonly 'x-kubernetes-preserve-unknown-fields'?: boolean;
+  readonly 'x-kubernetes-embedded-resource'?: boolean;
+  readonly 'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[];
+  readonly 'x-kubernetes-map-type'?: 'atomic' | 'granular';
+  readonly 'x-kubernetes-patch-strategy'?: string;
+  readonly 'x-kubernetes-patch-merge-key'?: string;
+  readonly 'x-kubernetes-validations'?: readonly Json[];
+}
+
+/** Shared definitions by name. */
+export type SchemaBook = ReadonlyMap<string, SchemaNode>;
+
+/** A column of `kubectl get`. `value` returns what is printed; `undefined` prints as `<none>`. */
+export interface TableColumn {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format?: string;
+  readonly description?: string;
+  /** 0: always shown; 1: with `-o wide`. */
+  readonly priority: number;
+  /** @param nowMs Wall time, for ages. */
+  value(object: JsonObject, nowMs: number): string | number | boolean | undefined;
+}
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+/** A subresource as discovery and routing see it; what it does belongs to the API server. */
+export interface SubresourceDefinition {
+  readonly name: string;
+  readonly verbs: readonly Verb[];
+  /** Where the body is another kind than the parent (`Scale`, `Binding`, `Eviction`, `TokenRequest`, `PodExecOptions`). */
+  readonly body?: { readonly group: string; readonly version: string; readonly kind: string };
+}
+
+/** What a kind decides about its objects' lives. Functions may change `object` and nothing else. */
+export interface Strategy {
+  /** Defaults that a schema cannot express (one field from another). Runs on every decode, after the schema's own defaults. */
+  defaults?(object: JsonObject): void;
+  /** Before a create is validated: clears what clients may not set (`status`), sets `generation`. */
+  prepareForCreate?(object: JsonObject): void;
+  /** Before an update is validated: keeps what this door may not change (`status` on the main resource, `spec` on /status), bumps `generation`. */
+  prepareForUpdate?(object: JsonObject, old: JsonObject): void;
+  /** Beyond the schema. */
+  validate?(object: JsonObject): FieldError[];
+  /** Immutable fields and transitions. */
+  validateUpdate?(object: JsonObject, old: JsonObject): FieldError[];
+  /** Same for /status. */
+  validateStatusUpdate?(object: JsonObject, old: JsonObject): FieldError[];
+  /** Values for field selectors beyond `metadata.name` and `metadata.namespace`. */
+  selectableFields?(object: JsonObject): Readonly<Record<string, string>>;
+  /** Seconds a delete waits by default; `undefined`: deletes at once. Pods give `spec.terminationGracePeriodSeconds`. */
+  gracePeriodSeconds?(object: JsonObject): number | undefined;
+  /** Finalizers that a new object starts with (Namespaces have theirs in `spec.finalizers`, not here). */
+  readonly unconditionalUpdateAllowed?: boolean;
+  /** PUT of an absent name creates it (Lease, Endpoints, EndpointSlice, Event, ... as upstream). */
+  readonly createOnUpdateAllowed?: boolean;
+}
+
+export interface KindVersion {
+  readonly name: string;
+  readonly served: boolean;
+  readonly deprecated?: boolean;
+  readonly schema: SchemaNode;
+  readonly columns: readonly TableColumn[];
+  /** To and from the storage version; absent where the shapes are equal. */
+  toStorage?(object: JsonObject): JsonObject;
+  fromStorage?(object: JsonObject): JsonObject;
+}
+
+/**
+ * Everything the API knows of one kind. Built-in kinds and CRDs enter the same registry as this value.
+ */
+export interface KindDefinition {
+  readonly group: string;
+  readonly kind: string;
+  readonly listKind: string;
+  /** Plural, lower case: the path segment. */
+  readonly resource: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly namespaced: boolean;
+  readonly verbs: readonly Verb[];
+  /** In order of preference. */
+  readonly versions: readonly KindVersion[];
+  readonly storageVersion: string;
+  readonly subresources: readonly SubresourceDefinition[];
+  /** JSON paths of the scale subresource, dotted (`spec.replicas`). */
+  readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath?: string };
+  readonly strategy: Strategy;
+}

@@ -1,0 +1,41 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as timer } from 'node:timers/promises';
+
+/**
+ * Time, passed in so that tests and the simulation own it.
+ * Wall time goes into objects; monotonic time measures durations and drives timeouts.
+ */
+export interface Clock {
+  /** Wall time in milliseconds since 1970. May jump. */
+  now(): number;
+  /** Milliseconds since an arbitrary start. Never goes back. */
+  monotonicMs(): number;
+  /** Resolves after `ms` of monotonic time. @throws the signal's reason once it aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The machine's own clock. Its sleeps do not keep the process alive past `signal`. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  async sleep(ms, signal) {
+    signal?.throwIfAborted();
+    try {
+      await timer(ms, undefined, signal ? { signal } : {});
+    } catch (error) {
+      // Node wraps the reason in its own AbortError; callers compare with what they aborted with.
+      signal?.throwIfAborted();
+      throw error;
+    }
+  },
+};
+
+/** RFC 3339 in whole seconds, the form of `metav1.Time`. @param wallMs Milliseconds since 1970. */
+export function rfc3339Seconds(wallMs: number): string {
+  return `${new Date(wallMs).toISOString().slice(0, 19)}Z`;
+}
+
+/** RFC 3339 with six decimals, the form of `metav1.MicroTime`. @param wallMs Milliseconds since 1970. */
+export function rfc3339Micros(wallMs: number): string {
+  return `${new Date(wallMs).toISOString().slice(0, 23)}000Z`;
+}

@@ -1,0 +1,1 @@
+export type { ImageConfig, ImageService, ImageStatus, PullOptions, PullProgress, RegistryCredentials } from './contract.ts';

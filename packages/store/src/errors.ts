@@ -1,0 +1,58 @@
+import type { Entry, Revision } from './contract.ts';
+
+/** The key changed since the caller read it. `winner` is what stands there now. At the API edge: Conflict or AlreadyExists. */
+export class RevisionConflictError extends Error {
+  override readonly name = 'RevisionConflictError';
+  readonly code = 'STORE_REVISION_CONFLICT';
+  readonly winner: Entry | undefined;
+
+  constructor(key: string, expected: Revision, winner: Entry | undefined) {
+    super(`append ${key}: expected revision ${expected}, found ${winner?.modifiedAt ?? 'no entry'}`);
+    this.winner = winner;
+  }
+}
+
+/** History at `requested` has been compacted away. At the API edge: Expired. */
+export class CompactedError extends Error {
+  override readonly name = 'CompactedError';
+  readonly code = 'STORE_COMPACTED';
+  /** The oldest revision that can still be read. */
+  readonly oldest: Revision;
+
+  constructor(requested: Revision, oldest: Revision) {
+    super(`read at revision ${requested}: compacted, the oldest readable revision is ${oldest}`);
+    this.oldest = oldest;
+  }
+}
+
+/** The store has not reached `requested` yet. At the API edge: Timeout with "Too large resource version". */
+export class FutureRevisionError extends Error {
+  override readonly name = 'FutureRevisionError';
+  readonly code = 'STORE_FUTURE_REVISION';
+  readonly current: Revision;
+
+  constructor(requested: Revision, current: Revision) {
+    super(`read at revision ${requested}: newest is ${current}`);
+    this.current = current;
+  }
+}
+
+/** A watcher's queue reached its bound; it must list anew. */
+export class SlowWatcherError extends Error {
+  override readonly name = 'SlowWatcherError';
+  readonly code = 'STORE_SLOW_WATCHER';
+
+  constructor(prefix: string, capacity: number) {
+    super(`watch ${prefix}: consumer is more than ${capacity} events behind`);
+  }
+}
+
+/** The disk is full: writes are refused; reads and deletes go on. */
+export class StoreFullError extends Error {
+  override readonly name = 'StoreFullError';
+  readonly code = 'STORE_FULL';
+
+  constructor(key: string, options: { cause: unknown }) {
+    super(`append ${key}: no space left for the store`, options);
+  }
+}
