@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts'],
+    exclude: ['**/*.node.test.ts', '**/node_modules/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,
