@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { TallyReporter } from './test/runner/src/tally-reporter.ts';
 
 /** Tests that change this machine (namespaces, mounts, cgroups, links): as root, one file at a time. */
 export default defineConfig({
   test: {
+    reporters: ['default', new TallyReporter()],
     include: ['**/src/**/*.node.test.ts'],
     pool: 'forks',
     maxWorkers: 1,
