@@ -56,3 +56,13 @@ export class StoreFullError extends Error {
     super(`append ${key}: no space left for the store`, options);
   }
 }
+
+/** The store has been disposed of; its watches end with this too. */
+export class StoreClosedError extends Error {
+  override readonly name = 'StoreClosedError';
+  readonly code = 'STORE_CLOSED';
+
+  constructor() {
+    super('use store: it has been closed');
+  }
+}

@@ -1,2 +1,10 @@
 export type { Change, Durability, Entry, ListOptions, Page, Progress, Revision, Store, StoreEvent } from './contract.ts';
-export { CompactedError, FutureRevisionError, RevisionConflictError, SlowWatcherError, StoreFullError } from './errors.ts';
+export {
+  CompactedError,
+  FutureRevisionError,
+  RevisionConflictError,
+  SlowWatcherError,
+  StoreClosedError,
+  StoreFullError,
+} from './errors.ts';
+export { type MemoryStoreOptions, openMemoryStore } from './memory-store.ts';
