@@ -1,0 +1,38 @@
+import type { JsonObject, KubeObject } from '@dure/api';
+import type { UserInfo } from './user.ts';
+
+export type AdmissionOperation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
+
+/** What admission sees of one write. */
+export interface AdmissionRequest {
+  readonly operation: AdmissionOperation;
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly resource: string;
+  /** '' for the resource itself. */
+  readonly subresource: string;
+  /** '' for cluster scope. */
+  readonly namespace: string;
+  /** '' while a create has only `generateName`. */
+  readonly name: string;
+  /** Absent for DELETE. {@link Admission.mutate} may change it in place; it is in the request's version, defaulted, not yet validated. */
+  readonly object?: JsonObject;
+  /** What stands there now, for UPDATE and DELETE. Deeply frozen. */
+  readonly oldObject?: KubeObject;
+  /** CreateOptions, UpdateOptions, PatchOptions, DeleteOptions; or the options of a connect (`PodExecOptions`). */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly dryRun: boolean;
+  readonly user: UserInfo;
+  /** Sends a Warning header with the answer. */
+  warn(message: string): void;
+}
+
+/**
+ * Both stages refuse by throwing a `StatusError` (Forbidden, Invalid, ...). An update that loses a race runs both again on the newer object,
+ * so neither may have effects of its own beyond what a repetition allows.
+ */
+export interface Admission {
+  mutate(request: AdmissionRequest, signal: AbortSignal): Promise<void>;
+  validate(request: AdmissionRequest, signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,11 @@
+import type { JsonObject, KubeObject } from '@dure/api';
+import type { UserInfo } from './user.ts';
+
+/** Issues what POST `serviceaccounts/NAME/token` asks for. */
+export interface ServiceAccountTokens {
+  /**
+   * @param request A decoded, defaulted `authentication.k8s.io/v1` TokenRequest.
+   * @returns The request with `status.token` and `status.expirationTimestamp`. @throws {StatusError} Refused (bound object absent, bad audience, ...).
+   */
+  issue(serviceAccount: KubeObject, request: JsonObject, user: UserInfo, signal: AbortSignal): Promise<JsonObject>;
+}
