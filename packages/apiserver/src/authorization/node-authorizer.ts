@@ -57,7 +57,10 @@ export class NodeAuthorizer implements Authorizer {
     return { ...summarizeRules(NODE_RULES), incomplete: true, evaluationError: 'what a node may read depends on the Pods it runs' };
   }
 
-  async #isReferenced(nodeName: string, { verb, resource, subresource, namespace, name }: ResourceQuery): Promise<boolean> {
+  async #isReferenced(
+    nodeName: string,
+    { verb, resource, subresource, namespace, name }: ResourceQuery & { readonly verb: string },
+  ): Promise<boolean> {
     if (name === '' || namespace === '') return false;
     const podsHere = () => this.#reader.list('', 'pods', { namespace, where: (pod) => nodeNameOf(pod) === nodeName });
     if (resource === 'serviceaccounts' && (subresource === 'token' ? verb === 'create' : subresource === '' && verb === 'get')) {
