@@ -69,4 +69,6 @@ export interface Client {
   deleteCollection(ref: ResourceRef, query: ListQuery & DeleteQuery, signal?: AbortSignal): Promise<void>;
   /** POST to a subresource (`binding`, `eviction`, `token`); gives the answer's object. */
   createSubresource<R = unknown>(ref: ResourceRef, key: ObjectKey, subresource: string, body: unknown, signal?: AbortSignal): Promise<R>;
+  /** Any other path: discovery, `/version`, `PUT .../finalize`, `PUT .../approval`. `path` starts with '/' and carries its query. */
+  request<R = unknown>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal): Promise<R>;
 }
