@@ -1,0 +1,109 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { closeSync, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { familyOf, parseAddress } from './ip-address.ts';
+import { enter } from './network-namespace.ts';
+import type { Syscalls } from './syscalls.ts';
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const SOL_IP = 0;
+const IP_FREEBIND = 15;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const ON = Uint8Array.of(1, 0, 0, 0);
+const BACKLOG = 4096;
+
+/**
+ * Sockets of one network namespace. Each is made by one synchronous call inside it, then handed to Node:
+ * Node itself defers `listen` and `connect`, and would do them in the namespace of the process.
+ */
+export interface NamespaceSockets extends Disposable {
+  /** A listening descriptor for `server.listen({ fd })`. @throws {SyscallError} Such as EADDRINUSE. */
+  listenTcp(address: string, port: number): number;
+  /**
+   * A socket that is still connecting; what is written waits. There is no `connect` event: a failure is an `error` event (ECONNREFUSED and the like)
+   * before any data.
+   * @throws {SyscallError} The kernel refused at once (no route, no free port).
+   */
+  connectTcp(address: string, port: number): Socket;
+  /** A bound UDP socket. `port` 0: any. @throws {SyscallError} */
+  bindUdp(address: string, port: number): UdpSocket;
+}
+
+/** @param namespacePath Absent: the namespace of the process. The namespace is held open until disposed, even if the path goes away. */
+export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string): NamespaceSockets {
+  const home = openSync('/proc/thread-self/ns/net', 'r');
+  let there: number | undefined;
+  try {
+    there = namespacePath === undefined ? undefined : openSync(namespacePath, 'r');
+  } catch (error) {
+    closeSync(home);
+    throw error;
+  }
+  const inside = <T>(action: () => T): T => (there === undefined ? action() : enter(syscalls, there, home, action));
+  const closeOnError = <T>(fd: number, action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      syscalls.close(fd);
+      throw error;
+    }
+  };
+  const open = (address: string, type: number): number =>
+    inside(() => syscalls.socket(familyOf(address) === 4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const bind = (fd: number, address: string, port: number): void => {
+    if (familyOf(address) === 6) syscalls.setSocketOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, ON);
+    // An external address need not be on this host (yet).
+    else syscalls.setSocketOption(fd, SOL_IP, IP_FREEBIND, ON);
+    syscalls.bind(fd, socketAddress(address, port));
+  };
+  return {
+    listenTcp(address, port) {
+      const fd = open(address, SOCK_STREAM);
+      return closeOnError(fd, () => {
+        syscalls.setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, ON);
+        bind(fd, address, port);
+        syscalls.listen(fd, BACKLOG);
+        return fd;
+      });
+    },
+    connectTcp(address, port) {
+      const fd = open(address, SOCK_STREAM);
+      closeOnError(fd, () => {
+        syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
+        syscalls.connect(fd, socketAddress(address, port));
+      });
+      return new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+    },
+    bindUdp(address, port) {
+      const fd = open(address, SOCK_DGRAM);
+      closeOnError(fd, () => bind(fd, address, port));
+      const socket = createSocket(familyOf(address) === 4 ? 'udp4' : 'udp6');
+      socket.bind({ fd });
+      return socket;
+    },
+    [Symbol.dispose]() {
+      closeSync(home);
+      if (there !== undefined) closeSync(there);
+    },
+  };
+}
+
+/** struct sockaddr_in or sockaddr_in6. */
+function socketAddress(address: string, port: number): Buffer {
+  const bytes = parseAddress(address);
+  const encoded = Buffer.alloc(bytes.length === 4 ? 16 : 28);
+  encoded.writeUInt16LE(bytes.length === 4 ? AF_INET : AF_INET6, 0);
+  encoded.writeUInt16BE(port, 2);
+  encoded.set(bytes, bytes.length === 4 ? 4 : 8);
+  return encoded;
+}

@@ -1,0 +1,1 @@
+export { type Lab, type LabNode, type LabPod, openLab, whyNoLab } from './lab.ts';
