@@ -137,8 +137,8 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
       host.addVxlan({ name: names.vxlan, mac: vxlanMac(ownAddress), mtu }, { id: VXLAN_ID, port: VXLAN_PORT });
       link = host.link(names.vxlan);
       if (!link) throw new NetlinkError(`add vxlan ${names.vxlan}: link vanished`, 19);
-      // Answers to what this host itself sent come back the plain way, which a strict filter takes for forgery.
-      writeFileSync(`/proc/sys/net/ipv4/conf/${names.vxlan}/rp_filter`, '2');
+      // What the node itself sends through a tunnel needs a source that leads back into it; elsewhere it would be dropped as forged.
+      host.setHostAddress(link.index, addressAt(podCIDR, 0));
     }
     const { index } = link;
     for (const { mac, remote } of host.tunnels(index)) {

@@ -76,7 +76,7 @@ export async function openLab({ nodeCount, routed = false }: { nodeCount: number
     execFileSync('nsenter', [`--net=${path}`, ...argv], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
 
   const wire = namespace('wire');
-  if (routed) run(wire, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+  if (routed) run(wire, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
   else run(wire, 'ip', 'link', 'add', 'br0', 'type', 'bridge');
   if (!routed) run(wire, 'ip', 'link', 'set', 'br0', 'up');
 
@@ -90,6 +90,8 @@ export async function openLab({ nodeCount, routed = false }: { nodeCount: number
     else run(wire, 'ip', 'link', 'set', `w${index}`, 'master', 'br0');
     run(wire, 'ip', 'link', 'set', `w${index}`, 'up');
     run(namespacePath, 'ip', 'addr', 'add', `${address}/24`, 'dev', 'uplink0');
+    // IPv6 would add an address and routes by itself a second later, and listings are compared.
+    run(namespacePath, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/uplink0/disable_ipv6');
     run(namespacePath, 'ip', 'link', 'set', 'uplink0', 'up');
     if (routed) run(namespacePath, 'ip', 'route', 'add', 'default', 'via', `${network}.1`);
     const runDir = join(directory, 'run', name);
