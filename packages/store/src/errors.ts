@@ -66,3 +66,33 @@ export class StoreClosedError extends Error {
     super('use store: it has been closed');
   }
 }
+
+/** Another process, or another store of this one, has the directory open. */
+export class StoreLockedError extends Error {
+  override readonly name = 'StoreLockedError';
+  readonly code = 'STORE_LOCKED';
+
+  constructor(directory: string, options: { cause: unknown }) {
+    super(`open store ${directory}: another process has it open`, options);
+  }
+}
+
+/** The directory cannot be used as a store: no permission, no space, damaged, or written by an unknown version. */
+export class StoreOpenError extends Error {
+  override readonly name = 'StoreOpenError';
+  readonly code = 'STORE_OPEN';
+
+  constructor(directory: string, reason: string, options: { cause: unknown }) {
+    super(`open store ${directory}: ${reason}`, options);
+  }
+}
+
+/** The disk refuses writes for another reason than space. Reads go on; writes will not until the store is opened anew. */
+export class StoreBrokenError extends Error {
+  override readonly name = 'StoreBrokenError';
+  readonly code = 'STORE_BROKEN';
+
+  constructor(key: string, options: { cause: unknown }) {
+    super(`append ${key}: the disk refuses writes`, options);
+  }
+}

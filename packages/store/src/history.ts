@@ -1,4 +1,6 @@
 import type { Revision } from './contract.ts';
+import { CompactedError, FutureRevisionError } from './errors.ts';
+import type { LostRange } from './journal.ts';
 import { SortedKeys } from './sorted-keys.ts';
 
 /** One write without its bytes. */
@@ -29,11 +31,13 @@ export class History {
   #records: LogRecord[] = [];
   #revision: Revision;
   #compactedAt: Revision;
+  readonly #lost: LostRange | undefined;
 
-  /** @param compactedAt The oldest readable revision. @param revision The newest one; at or after every record applied so far. */
-  constructor(compactedAt: Revision = NO_REVISION, revision: Revision = compactedAt) {
+  /** @param compactedAt The oldest readable revision. @param revision The newest one. @param lost What no longer can be read as it was. */
+  constructor(compactedAt: Revision = NO_REVISION, revision: Revision = compactedAt, lost?: LostRange) {
     this.#compactedAt = compactedAt;
     this.#revision = revision;
+    this.#lost = lost;
   }
 
   get revision(): Revision {
@@ -43,6 +47,14 @@ export class History {
   /** The oldest revision that can be read. */
   get compactedAt(): Revision {
     return this.#compactedAt;
+  }
+
+  /** @throws {CompactedError} History at `at` is gone. @throws {FutureRevisionError} */
+  assertReadable(at: Revision): void {
+    if (at > this.#revision) throw new FutureRevisionError(at, this.#revision);
+    if (at < this.#compactedAt) throw new CompactedError(at, this.#compactedAt);
+    // Who reads or goes on from there holds, or would miss, what the crash took back.
+    if (this.#lost !== undefined && at >= this.#lost.from && at < this.#lost.to) throw new CompactedError(at, this.#lost.to);
   }
 
   /** How many records are kept for replay. */

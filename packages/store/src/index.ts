@@ -1,10 +1,14 @@
 export type { Change, Durability, Entry, ListOptions, Page, Progress, Revision, Store, StoreEvent } from './contract.ts';
+export { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded-store.ts';
 export {
   CompactedError,
   FutureRevisionError,
   RevisionConflictError,
   SlowWatcherError,
+  StoreBrokenError,
   StoreClosedError,
   StoreFullError,
+  StoreLockedError,
+  StoreOpenError,
 } from './errors.ts';
 export { type MemoryStoreOptions, openMemoryStore } from './memory-store.ts';

@@ -8,6 +8,12 @@ export interface Written {
   readonly durability: Durability;
 }
 
+/** Revisions (`from` <= r < `to`) at which a reader may have seen volatile writes that a crash took back. */
+export interface LostRange {
+  readonly from: Revision;
+  readonly to: Revision;
+}
+
 /** Where the bytes lie: the part in which drivers differ. Order, conflicts, history and watches are above it. */
 export interface Journal extends AsyncDisposable {
   /**

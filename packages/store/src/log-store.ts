@@ -1,6 +1,13 @@
 import { abortable, type Clock } from '@dure/foundation';
 import type { Change, Durability, Entry, ListOptions, Page, Progress, Revision, Store, StoreEvent } from './contract.ts';
-import { CompactedError, FutureRevisionError, RevisionConflictError, StoreClosedError, StoreFullError } from './errors.ts';
+import {
+  CompactedError,
+  FutureRevisionError,
+  RevisionConflictError,
+  StoreBrokenError,
+  StoreClosedError,
+  StoreFullError,
+} from './errors.ts';
 import { type History, type LogRecord, NO_REVISION } from './history.ts';
 import { type Journal, NoSpaceError, type Written } from './journal.ts';
 import { WatchHub } from './watch-hub.ts';
@@ -124,7 +131,7 @@ export class LogStore implements Store {
     try {
       for (let reached = after; reached < through && !signal.aborted; ) {
         // The consumer may have taken so long over the last batch that the next one is gone.
-        this.#assertReadable(reached);
+        if (reached < this.#history.compactedAt) throw new CompactedError(reached, this.#history.compactedAt);
         const replay = this.#history.replay(prefix, reached, through, REPLAY_MAX);
         if (replay.records.length > 0) yield await this.#events(replay.records);
         reached = replay.reached;
@@ -220,14 +227,15 @@ export class LogStore implements Store {
   }
 
   async #commit(accepted: readonly Accepted[], overtaken: readonly Request[]): Promise<void> {
+    const reading = this.#previousValues(accepted).catch((error: unknown) => ({ error }));
     try {
-      const [previous] = await Promise.all([
-        this.#previousValues(accepted),
-        accepted.length > 0 ? this.#journal.commit(accepted) : undefined,
-      ]);
+      if (accepted.length > 0) await this.#journal.commit(accepted);
+      const previous = await reading;
+      // The writes stand all the same; who watches must list anew and will meet the damage there.
+      if ('error' in previous) this.#hub.destroy(previous.error);
       for (const { request, record, value } of accepted) {
         this.#history.apply(record);
-        this.#hub.publish(eventOf(record, value, previous.get(record.revision)));
+        if (!('error' in previous)) this.#hub.publish(eventOf(record, value, previous.get(record.revision)));
         request.resolve(record.revision);
       }
     } catch (error) {
@@ -245,8 +253,10 @@ export class LogStore implements Store {
     const again = error instanceof NoSpaceError && accepted.some(isLost) ? accepted.filter((write) => !isLost(write)) : [];
     for (const write of accepted) {
       if (again.includes(write)) continue;
-      const { request } = write;
-      request.reject(error instanceof NoSpaceError ? new StoreFullError(request.change.key, { cause: error }) : error);
+      const { key } = write.request.change;
+      write.request.reject(
+        error instanceof NoSpaceError ? new StoreFullError(key, { cause: error }) : new StoreBrokenError(key, { cause: error }),
+      );
     }
     this.#queue.unshift(...again.map(({ request }) => request));
   }
@@ -320,9 +330,7 @@ export class LogStore implements Store {
 
   #assertReadable(at: Revision | undefined): void {
     this.#assertOpen();
-    if (at === undefined) return;
-    if (at > this.#history.revision) throw new FutureRevisionError(at, this.#history.revision);
-    if (at < this.#history.compactedAt) throw new CompactedError(at, this.#history.compactedAt);
+    if (at !== undefined) this.#history.assertReadable(at);
   }
 }
 

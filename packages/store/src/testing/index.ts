@@ -1,0 +1,1 @@
+export { describeStore, type StoreFixture, type StoreSuiteOptions } from './store-suite.ts';
