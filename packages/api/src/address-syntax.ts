@@ -6,18 +6,18 @@
 
 export type IPFamily = 'IPv4' | 'IPv6';
 
-export interface IPAddress {
+export interface ParsedIP {
   readonly family: IPFamily;
   /** 32 or 128 bits. */
   readonly value: bigint;
 }
 
-export interface Cidr extends IPAddress {
+export interface Cidr extends ParsedIP {
   readonly prefixLength: number;
 }
 
 /** `undefined` where `text` is no address. */
-export function parseIP(text: string): IPAddress | undefined {
+export function parseIP(text: string): ParsedIP | undefined {
   if (!text.includes(':')) {
     const value = parseIPv4(text);
     return value === undefined ? undefined : { family: 'IPv4', value };
@@ -37,7 +37,7 @@ export function parseCidr(text: string): Cidr | undefined {
 }
 
 /** The canonical spelling. */
-export function formatIP({ family, value }: IPAddress): string {
+export function formatIP({ family, value }: ParsedIP): string {
   return family === 'IPv4' ? formatIPv4(value) : formatIPv6(value);
 }
 
@@ -51,7 +51,7 @@ export function maskCidr({ family, value, prefixLength }: Cidr): Cidr {
   return { family, value: (value >> hostBits) << hostBits, prefixLength };
 }
 
-export function cidrContains(cidr: Cidr, address: IPAddress): boolean {
+export function cidrContains(cidr: Cidr, address: ParsedIP): boolean {
   if (cidr.family !== address.family) return false;
   const hostBits = BigInt(bitsOf(cidr.family) - cidr.prefixLength);
   return cidr.value >> hostBits === address.value >> hostBits;

@@ -60,7 +60,7 @@ export interface KubeList<T extends KubeObject = KubeObject> {
 }
 
 /** What a client sends: the server fills in uid, resourceVersion and times. Every part may be missing. */
-export type Draft<T extends KubeObject> = Omit<T, 'metadata' | 'apiVersion' | 'kind'> & {
+export type Draft<T extends KubeObject> = Partial<Omit<T, 'metadata' | 'apiVersion' | 'kind'>> & {
   readonly apiVersion?: string;
   readonly kind?: string;
   readonly metadata: Partial<ObjectMeta>;
