@@ -1,0 +1,111 @@
+import type { JsonObject } from '@dure/api';
+import { bootstrapRoles } from './bootstrap-roles.ts';
+
+export interface BootstrapFacts {
+  /** First address of the Service range: the `kubernetes` Service. */
+  readonly apiServiceIP: string;
+  readonly dnsServiceIP: string;
+  /** Where API servers really answer, for the Service's endpoints. */
+  readonly advertiseAddress: string;
+  readonly apiPort: number;
+  /** PEM. */
+  readonly clusterCA: string;
+}
+
+/** Namespaces first: everything else lies in them. In an order in which each can be created. */
+export function bootstrapObjects(facts: BootstrapFacts): JsonObject[] {
+  return [
+    ...['default', 'kube-system', 'kube-public', 'kube-node-lease'].map(
+      (name): JsonObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }),
+    ),
+    ...bootstrapRoles(),
+    ...priorityClasses(),
+    clientAuthorities(facts),
+    kubernetesService(facts),
+    dnsService(facts),
+  ];
+}
+
+/** Where the API server stands behind its Service; replaced whenever the address changes. */
+export function kubernetesEndpoints({ advertiseAddress, apiPort }: BootstrapFacts): JsonObject[] {
+  const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata: { name: 'kubernetes', namespace: 'default', labels },
+      subsets: [{ addresses: [{ ip: advertiseAddress }], ports: [{ name: 'https', port: apiPort, protocol: 'TCP' }] }],
+    },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+      addressType: advertiseAddress.includes(':') ? 'IPv6' : 'IPv4',
+      endpoints: [{ addresses: [advertiseAddress], conditions: { ready: true } }],
+      ports: [{ name: 'https', port: apiPort, protocol: 'TCP' }],
+    },
+  ];
+}
+
+function kubernetesService({ apiServiceIP, apiPort }: BootstrapFacts): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: apiServiceIP,
+      clusterIPs: [apiServiceIP],
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: apiPort }],
+      sessionAffinity: 'None',
+    },
+  };
+}
+
+/** Without a selector: every node's own responder answers at this address, there are no Pods behind it. */
+function dnsService({ dnsServiceIP }: BootstrapFacts): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: 'kube-dns',
+      namespace: 'kube-system',
+      labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
+    },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: dnsServiceIP,
+      clusterIPs: [dnsServiceIP],
+      ports: [
+        { name: 'dns', protocol: 'UDP', port: 53, targetPort: 53 },
+        { name: 'dns-tcp', protocol: 'TCP', port: 53, targetPort: 53 },
+      ],
+    },
+  };
+}
+
+/** The classes that only the system's namespaces may use; the numbers are upstream's. */
+function priorityClasses(): JsonObject[] {
+  const systemClass = (name: string, value: number, description: string): JsonObject => ({
+    apiVersion: 'scheduling.k8s.io/v1',
+    kind: 'PriorityClass',
+    metadata: { name },
+    value,
+    description,
+    preemptionPolicy: 'PreemptLowerPriority',
+  });
+  return [
+    systemClass('system-cluster-critical', 2_000_000_000, 'For Pods that the cluster needs, wherever they run.'),
+    systemClass('system-node-critical', 2_000_001_000, 'For Pods that their node needs.'),
+  ];
+}
+
+/** Where extension API servers find whom to trust. */
+function clientAuthorities({ clusterCA }: BootstrapFacts): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
+    data: { 'client-ca-file': clusterCA },
+  };
+}
