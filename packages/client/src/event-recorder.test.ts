@@ -1,8 +1,8 @@
+import { events } from '@dure/api';
 import { seededRandom, silentLogger } from '@dure/foundation';
 import { FakeClock } from '@dure/foundation/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEventRecorder, type RunningEventRecorder } from './event-recorder.ts';
-import { events } from './kinds.ts';
 import { FakeClient } from './testing/fake-client.ts';
 import { TransportError } from './transport-error.ts';
 

@@ -1,7 +1,6 @@
-import { type Draft, isNotFound, type KubeObject, StatusError } from '@dure/api';
+import { type Draft, type Event, events, isNotFound, type KubeObject, type ObjectReference, StatusError } from '@dure/api';
 import { type Clock, isAbort, type Logger, type Random, rfc3339Seconds } from '@dure/foundation';
 import type { Client } from './client.ts';
-import { type Event, events, type ObjectReference } from './kinds.ts';
 
 export type EventType = 'Normal' | 'Warning';
 

@@ -1,7 +1,7 @@
+import { leases } from '@dure/api';
 import { aborted, seededRandom, silentLogger } from '@dure/foundation';
 import { FakeClock } from '@dure/foundation/testing';
 import { describe, expect, it } from 'vitest';
-import { leases } from './kinds.ts';
 import { runLeaderElection } from './leader-election.ts';
 import { FakeClient } from './testing/fake-client.ts';
 

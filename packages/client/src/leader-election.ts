@@ -1,7 +1,6 @@
-import { isAlreadyExists, isConflict, isNotFound } from '@dure/api';
+import { isAlreadyExists, isConflict, isNotFound, type Lease, leases } from '@dure/api';
 import { type Clock, isAbort, type Logger, type Random, rfc3339Micros } from '@dure/foundation';
 import type { Client, ObjectKey } from './client.ts';
-import { type Lease, leases } from './kinds.ts';
 
 export interface LeaderElectionOptions {
   readonly client: Client;
