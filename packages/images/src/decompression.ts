@@ -1,0 +1,93 @@
+import { createGunzip } from 'node:zlib';
+import { Decompress } from 'fzstd';
+import { LayerRejectedError } from './errors.ts';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** What the first bytes show; media types are not always right about it. */
+export function compressionOf(start: Uint8Array): Compression {
+  if (start[0] === 0x1f && start[1] === 0x8b) return 'gzip';
+  const isZstd = start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd;
+  // A skippable frame (zstd:chunked and pzstd begin with one): 0x184D2A5?.
+  const isSkippable = ((start[0] ?? 0) & 0xf0) === 0x50 && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18;
+  return isZstd || isSkippable ? 'zstd' : 'none';
+}
+
+/** `source` without its compression, found out by its first bytes. @throws {LayerRejectedError} The compressed data is damaged. */
+export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const chunks = source[Symbol.asyncIterator]();
+  try {
+    let start: Uint8Array = new Uint8Array(0);
+    while (start.length < 4) {
+      const { done, value } = await chunks.next();
+      if (done === true) break;
+      start = start.length === 0 ? value : Buffer.concat([start, value]);
+    }
+    const whole = startingWith(start, chunks);
+    switch (compressionOf(start)) {
+      case 'none':
+        yield* whole;
+        return;
+      case 'gzip':
+        yield* gunzip(whole);
+        return;
+      case 'zstd':
+        yield* unzstd(whole);
+    }
+  } finally {
+    await chunks.return?.();
+  }
+}
+
+async function* startingWith(start: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  if (start.length > 0) yield start;
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+}
+
+async function* gunzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const stream = createGunzip({ chunkSize: CHUNK_BYTES });
+  let failure: unknown;
+  const feeding = (async () => {
+    try {
+      for await (const chunk of source) {
+        if (stream.destroyed) return;
+        if (!stream.write(chunk)) await new Promise<void>((resolve) => stream.once('drain', resolve).once('close', resolve));
+      }
+      stream.end();
+    } catch (error) {
+      failure = error;
+      stream.destroy();
+    }
+  })();
+  try {
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch (cause) {
+    if (failure === undefined) throw new LayerRejectedError('damaged gzip data', { cause });
+  } finally {
+    stream.destroy();
+    await feeding;
+  }
+  if (failure !== undefined) throw failure;
+}
+
+async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const ready: Uint8Array[] = [];
+  const stream = new Decompress((data) => {
+    if (data.length > 0) ready.push(data);
+  });
+  const run = (step: () => void): void => {
+    try {
+      step();
+    } catch (cause) {
+      throw new LayerRejectedError('damaged zstd data', { cause });
+    }
+  };
+  for await (const chunk of source) {
+    run(() => stream.push(chunk));
+    yield* ready.splice(0);
+  }
+  run(() => stream.push(new Uint8Array(0), true));
+  yield* ready.splice(0);
+}
