@@ -33,6 +33,10 @@ export interface NodeDialer {
 
 /** Reaches Pod addresses, for the proxy subresources. */
 export interface PodDialer {
-  request(target: { readonly host: string; readonly port: number; readonly tls: boolean }, request: ForwardRequest, signal: AbortSignal): Promise<ForwardResponse>;
+  request(
+    target: { readonly host: string; readonly port: number; readonly tls: boolean },
+    request: ForwardRequest,
+    signal: AbortSignal,
+  ): Promise<ForwardResponse>;
   connect(target: { readonly host: string; readonly port: number; readonly tls: boolean }, signal: AbortSignal): Promise<Duplex>;
 }

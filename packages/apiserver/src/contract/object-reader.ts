@@ -13,7 +13,13 @@ export interface ReaderQuery {
  * `fresh` reads wait for the newest revision.
  */
 export interface ObjectReader {
-  get(group: string, resource: string, namespace: string | undefined, name: string, options?: { readonly fresh?: boolean }): Promise<KubeObject | undefined>;
+  get(
+    group: string,
+    resource: string,
+    namespace: string | undefined,
+    name: string,
+    options?: { readonly fresh?: boolean },
+  ): Promise<KubeObject | undefined>;
   list(group: string, resource: string, query?: ReaderQuery): Promise<readonly KubeObject[]>;
   /** What is in the cache this moment, or `undefined` while it has not been filled (the call starts filling it). Keys are storage keys. Never waits. */
   peek(group: string, resource: string): ReadonlyMap<string, KubeObject> | undefined;

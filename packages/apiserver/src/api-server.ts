@@ -1,0 +1,179 @@
+import { builtinSchemas, type KindRegistry, type SchemaBook } from '@dure/api';
+import type { Clock, Logger, Random } from '@dure/foundation';
+import type { Store } from '@dure/store';
+import type { Admission } from './contract/admission.ts';
+import type { Authenticator } from './contract/authenticator.ts';
+import type { Authorizer } from './contract/authorizer.ts';
+import type { ObjectReader } from './contract/object-reader.ts';
+import type { UserInfo } from './contract/user.ts';
+import { Discovery } from './discovery/discovery.ts';
+import { discoveryHandler } from './discovery/discovery-paths.ts';
+import { EncodingCache } from './encoding/encoding-cache.ts';
+import { Presenter } from './encoding/presenter.ts';
+import { protobufCodec } from './encoding/protobuf-codec.ts';
+import { type HealthCheck, healthHandler } from './health/health.ts';
+import { ProcessMetrics } from './health/process-metrics.ts';
+import { RequestMetrics } from './health/request-metrics.ts';
+import { versionInfo } from './health/version.ts';
+import { jsonResponse, textResponse } from './http/exchange.ts';
+import { type InProcessTransport, inProcessTransport } from './http/in-process-door.ts';
+import { type DoorTls, type NetworkDoor, openNetworkDoor } from './http/network-door.ts';
+import { CacheSet, objectReader } from './registry/cache-set.ts';
+import type { KindHooks } from './registry/kind-hooks.ts';
+import { Reader } from './registry/reader.ts';
+import { Writer } from './registry/writer.ts';
+import type { PathHandler, ResourceHandler } from './request/call.ts';
+import { IN_FLIGHT_LIMITS, InFlight, type InFlightLimits } from './request/in-flight.ts';
+import { requestPipeline } from './request/pipeline.ts';
+import { ResourceRouter } from './request/resource-handler.ts';
+import { ContinueTokens } from './watch/continue-token.ts';
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly kinds: KindRegistry;
+  /** Shared definitions that the kinds' schemas refer to. Default: the built-in kinds'. */
+  readonly book?: SchemaBook;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** The makers get the server's own reads, so that they need no client. */
+  readonly authenticator: (reads: ObjectReader) => Authenticator;
+  readonly authorizer: (reads: ObjectReader) => Authorizer;
+  readonly admission: (reads: ObjectReader, authorizer: Authorizer) => Admission;
+  readonly version?: string;
+  readonly inFlight?: InFlightLimits;
+  /** Deadline of requests that are not long-running. Default 60 s. */
+  readonly requestTimeoutMs?: number;
+  /** Largest request body. Default 3 MiB. */
+  readonly bodyBytesMax?: number;
+  /** `host:port` that discovery tells clients. */
+  readonly advertisedAddress?: string;
+  readonly healthChecks?: readonly HealthCheck[];
+  /** Events kept for each resource, for watches from an older revision. Default 4096. */
+  readonly windowEvents?: number;
+  /** Events that a watcher may lag behind before it is ended. Default 8192. */
+  readonly watcherEvents?: number;
+}
+
+/** The API over one store. Serves nothing before {@link listen} or {@link transport}. */
+export interface ApiServer extends AsyncDisposable {
+  /** Opens the network door. */
+  listen(address: { readonly host: string; readonly port: number }, tls: DoorTls): Promise<NetworkDoor>;
+  /** A client transport in this process that acts as `user`. */
+  transport(user: UserInfo, userAgent: string): InProcessTransport;
+  readonly reads: ObjectReader;
+  /** Ends watches, closes doors gracefully and settles when everything has ended. The store stays open. */
+  close(): Promise<void>;
+  /** As a crash would: cuts every connection. */
+  kill(): void;
+}
+
+const REQUEST_TIMEOUT_MS = 60_000;
+const BODY_BYTES_MAX = 3 * 1024 * 1024;
+const ENCODINGS_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Wires the server's parts. */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, kinds, clock, random, log } = options;
+  const book = options.book ?? builtinSchemas;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const caches = new CacheSet({
+    store,
+    kinds,
+    clock,
+    log,
+    signal,
+    ...(options.windowEvents === undefined ? {} : { windowEvents: options.windowEvents }),
+    ...(options.watcherEvents === undefined ? {} : { watcherEvents: options.watcherEvents }),
+  });
+  const reads = objectReader(caches, store, signal);
+  const authenticator = options.authenticator(reads);
+  const authorizer = options.authorizer(reads);
+  const admission = options.admission(reads, authorizer);
+
+  const protobuf = protobufCodec();
+  const presenter = new Presenter({ encodings: new EncodingCache(ENCODINGS_BYTES_MAX), protobuf, clock });
+  const reader = new Reader({ store, caches, tokens: new ContinueTokens(random.bytes(32)), clock, random });
+  const hooks = new Map<string, KindHooks>();
+  const writer = new Writer({ store, clock, random, admission, book, hooks });
+  const special = new Map<string, ResourceHandler>();
+  const router = new ResourceRouter({ kinds, reader, writer, presenter, protobuf, special });
+
+  const inFlight = new InFlight(options.inFlight ?? IN_FLIGHT_LIMITS);
+  const metrics = new RequestMetrics();
+  const processMetrics = new ProcessMetrics();
+  const checks: readonly HealthCheck[] = [
+    { name: 'ping', liveness: true, check: async () => undefined },
+    { name: 'log', liveness: true, check: async () => undefined },
+    {
+      name: 'etcd',
+      liveness: true,
+      check: async () => {
+        await store.revision();
+      },
+    },
+    { name: 'shutdown', liveness: false, check: async () => signal.throwIfAborted() },
+    ...(options.healthChecks ?? []),
+  ];
+  const discovery = discoveryHandler(new Discovery(kinds), () => options.advertisedAddress ?? '');
+  const version = versionInfo(options.version ?? '0.1.0');
+  const renderMetrics: PathHandler = async () =>
+    textResponse(
+      200,
+      `${metrics.render()}# TYPE apiserver_current_inflight_requests gauge\napiserver_current_inflight_requests{request_kind="readOnly"} ${inFlight.readOnly}\napiserver_current_inflight_requests{request_kind="mutating"} ${inFlight.mutating}\n${processMetrics.render()}`,
+      'text/plain; version=0.0.4; charset=utf-8',
+    );
+  const exact = new Map<string, PathHandler>([
+    ['/version', async () => jsonResponse(200, version)],
+    ['/metrics', renderMetrics],
+  ]);
+  const prefixes: readonly (readonly [string, PathHandler])[] = [
+    ['/api', discovery],
+    ['/apis', discovery],
+    ['/healthz', healthHandler('healthz', checks)],
+    ['/livez', healthHandler('livez', checks)],
+    ['/readyz', healthHandler('readyz', checks)],
+  ];
+  exact.set('/', async () => jsonResponse(200, { paths: [...exact.keys(), ...prefixes.map(([prefix]) => prefix)].sort() }));
+
+  const handler = requestPipeline({
+    authenticator,
+    authorizer,
+    router,
+    paths: {
+      find: (path) =>
+        exact.get(path.replace(/(.)\/$/, '$1')) ?? prefixes.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))?.[1],
+    },
+    inFlight,
+    metrics,
+    clock,
+    log,
+    requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+  });
+
+  const doors = new Set<NetworkDoor>();
+  const close = async (): Promise<void> => {
+    const closing = [...doors].map((door) => door.close());
+    stop.abort(new Error('the server is shutting down'));
+    processMetrics.stop();
+    await Promise.all(closing);
+    await caches.settled();
+  };
+  return {
+    reads,
+    async listen(address, tls) {
+      const door = await openNetworkDoor(address, { tls, handler, log, bodyBytesMax: options.bodyBytesMax ?? BODY_BYTES_MAX });
+      doors.add(door);
+      return door;
+    },
+    transport: (user, userAgent) => inProcessTransport(handler, user, userAgent, signal),
+    close,
+    kill() {
+      for (const door of doors) door.kill();
+      stop.abort(new Error('the server was killed'));
+      processMetrics.stop();
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import { joinApiVersion, type KindDefinition, type KindRegistry } from '@dure/api';
+
+/** One resource as the unaggregated lists show it. */
+interface ApiResource {
+  readonly name: string;
+  readonly singularName: string;
+  readonly namespaced: boolean;
+  readonly group?: string;
+  readonly version?: string;
+  readonly kind: string;
+  readonly verbs: readonly string[];
+  readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
+  readonly storageVersionHash?: string;
+}
+
+/** Groups clients are told of first; others follow by name. @see apiserver, group priorities of the aggregator. */
+const GROUP_ORDER: readonly string[] = [
+  '',
+  'apiregistration.k8s.io',
+  'apps',
+  'events.k8s.io',
+  'authentication.k8s.io',
+  'authorization.k8s.io',
+  'autoscaling',
+  'batch',
+  'certificates.k8s.io',
+  'networking.k8s.io',
+  'policy',
+  'rbac.authorization.k8s.io',
+  'storage.k8s.io',
+  'admissionregistration.k8s.io',
+  'apiextensions.k8s.io',
+  'scheduling.k8s.io',
+  'coordination.k8s.io',
+  'node.k8s.io',
+  'discovery.k8s.io',
+  'resource.k8s.io',
+  'flowcontrol.apiserver.k8s.io',
+];
+
+/** What the API offers, in the forms that clients ask for. Pure reading of the registry. */
+export class Discovery {
+  readonly #kinds: KindRegistry;
+
+  constructor(kinds: KindRegistry) {
+    this.#kinds = kinds;
+  }
+
+  /** Names of the groups besides core, in order of preference. */
+  groups(): readonly string[] {
+    const names = new Set(this.#kinds.list().map(({ group }) => group));
+    names.delete('');
+    const rank = (group: string): number => (GROUP_ORDER.includes(group) ? GROUP_ORDER.indexOf(group) : GROUP_ORDER.length);
+    return [...names].sort((left, right) => rank(left) - rank(right) || (left < right ? -1 : 1));
+  }
+
+  /** Served versions of a group, preferred first. */
+  versions(group: string): readonly string[] {
+    const names = new Set<string>();
+    for (const definition of this.#of(group)) for (const version of definition.versions) if (version.served) names.add(version.name);
+    return [...names].sort(compareVersions);
+  }
+
+  /** `GET /api` */
+  apiVersions(serverAddress: string): unknown {
+    return { kind: 'APIVersions', versions: this.versions(''), serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] };
+  }
+
+  /** `GET /apis` */
+  groupList(): unknown {
+    return { kind: 'APIGroupList', apiVersion: 'v1', groups: this.groups().map((group) => this.#group(group)) };
+  }
+
+  /** `GET /apis/GROUP` */
+  group(group: string): unknown {
+    return this.versions(group).length === 0 ? undefined : { kind: 'APIGroup', apiVersion: 'v1', ...this.#group(group) };
+  }
+
+  /** `GET /api/v1`, `GET /apis/GROUP/VERSION` */
+  resourceList(group: string, version: string): unknown {
+    if (!this.versions(group).includes(version)) return undefined;
+    const resources: ApiResource[] = [];
+    for (const definition of this.#of(group)) {
+      if (!definition.versions.some(({ name, served }) => served && name === version)) continue;
+      const main: ApiResource = {
+        name: definition.resource,
+        singularName: definition.singular,
+        namespaced: definition.namespaced,
+        kind: definition.kind,
+        verbs: definition.verbs,
+        ...(definition.shortNames.length === 0 ? {} : { shortNames: definition.shortNames }),
+        ...(definition.categories.length === 0 ? {} : { categories: definition.categories }),
+        ...(definition.verbs.includes('watch') ? { storageVersionHash: storageHash(definition) } : {}),
+      };
+      if (definition.verbs.length > 0) resources.push(main);
+      for (const { name, verbs, body } of definition.subresources) {
+        resources.push({
+          name: `${definition.resource}/${name}`,
+          singularName: '',
+          namespaced: definition.namespaced,
+          ...(body === undefined ? {} : { group: body.group, version: body.version }),
+          kind: body?.kind ?? definition.kind,
+          verbs,
+        });
+      }
+    }
+    resources.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return {
+      kind: 'APIResourceList',
+      ...(group === '' ? {} : { apiVersion: 'v1' }),
+      groupVersion: joinApiVersion(group, version),
+      resources,
+    };
+  }
+
+  /** `GET /api` and `GET /apis` for clients that want everything at once. */
+  aggregated(core: boolean, formVersion: 'v2' | 'v2beta1'): unknown {
+    const groups = core ? [''] : this.groups();
+    return {
+      kind: 'APIGroupDiscoveryList',
+      apiVersion: `apidiscovery.k8s.io/${formVersion}`,
+      metadata: {},
+      items: groups.map((group) => ({
+        metadata: { ...(group === '' ? {} : { name: group }), creationTimestamp: null },
+        versions: this.versions(group).map((version) => ({
+          version,
+          resources: this.#of(group)
+            .filter((definition) => definition.versions.some(({ name, served }) => served && name === version))
+            .map((definition) => aggregatedResource(definition, group, version))
+            .sort((left, right) => (left.resource < right.resource ? -1 : 1)),
+          freshness: 'Current',
+        })),
+      })),
+    };
+  }
+
+  #of(group: string): readonly KindDefinition[] {
+    return this.#kinds.list().filter((definition) => definition.group === group);
+  }
+
+  #group(name: string): { readonly name: string } {
+    const versions = this.versions(name).map((version) => ({ groupVersion: joinApiVersion(name, version), version }));
+    return { name, versions, preferredVersion: versions[0] } as { readonly name: string };
+  }
+}
+
+function aggregatedResource(definition: KindDefinition, group: string, version: string) {
+  return {
+    resource: definition.resource,
+    responseKind: { group, version, kind: definition.kind },
+    scope: definition.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: definition.singular,
+    verbs: definition.verbs,
+    ...(definition.shortNames.length === 0 ? {} : { shortNames: definition.shortNames }),
+    ...(definition.categories.length === 0 ? {} : { categories: definition.categories }),
+    ...(definition.subresources.length === 0
+      ? {}
+      : {
+          subresources: definition.subresources
+            .map(({ name, verbs, body }) => ({ subresource: name, responseKind: body ?? { group, version, kind: definition.kind }, verbs }))
+            .toSorted((left, right) => (left.subresource < right.subresource ? -1 : 1)),
+        }),
+  };
+}
+
+/** GA before beta before alpha, and newer before older within each. @see apimachinery, `util/version` */
+export function compareVersions(left: string, right: string): number {
+  const [a, b] = [rankOf(left), rankOf(right)];
+  if (a === undefined || b === undefined) return a === b ? (left < right ? -1 : left > right ? 1 : 0) : a === undefined ? 1 : -1;
+  for (const [index, value] of a.entries()) {
+    const other = b[index] ?? 0;
+    if (value !== other) return other - value;
+  }
+  return 0;
+}
+
+function rankOf(version: string): readonly number[] | undefined {
+  const match = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version);
+  if (match === null) return undefined;
+  const stability = match[2] === undefined ? 2 : match[2] === 'beta' ? 1 : 0;
+  return [stability, Number(match[1]), Number(match[3] ?? 0)];
+}
+
+function storageHash({ group, storageVersion, kind }: KindDefinition): string {
+  return createHash('sha256').update(`${group}/${storageVersion}/${kind}`).digest().subarray(0, 8).toString('base64');
+}

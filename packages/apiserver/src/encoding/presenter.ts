@@ -1,0 +1,186 @@
+import { type JsonObject, joinApiVersion, type KubeObject, type ServedKind } from '@dure/api';
+import type { Clock } from '@dure/foundation';
+import type { Encodable } from '../http/exchange.ts';
+import { fromStorage } from '../registry/conversion.ts';
+import type { ListResult, WatchItem } from '../registry/reader.ts';
+import { deepFreeze, type StoredObject, spliceRevision } from '../registry/stored-object.ts';
+import type { EncodingCache } from './encoding-cache.ts';
+import type { OutputForm } from './media-type.ts';
+import type { ProtobufCodec } from './protobuf-codec.ts';
+import { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from './table.ts';
+import { renderYaml } from './yaml-text.ts';
+
+export interface PresenterDeps {
+  readonly encodings: EncodingCache;
+  readonly protobuf: ProtobufCodec;
+  readonly clock: Clock;
+}
+
+/** How one request wants objects shown. */
+export interface Presentation {
+  readonly kind: ServedKind;
+  readonly form: OutputForm;
+  readonly include: IncludeObject;
+}
+
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
+const COMMA = Buffer.from(',');
+const NEWLINE = Buffer.from('\n');
+
+/** Turns stored objects, lists and watch items into what goes over the wire, sharing encodings where many want the same. */
+export class Presenter {
+  readonly #deps: PresenterDeps;
+
+  constructor(deps: PresenterDeps) {
+    this.#deps = deps;
+  }
+
+  /** One stored object. */
+  object(stored: StoredObject, show: Presentation): Encodable {
+    if (isPlainJson(show.form)) return { value: () => this.#object(stored, show.kind), bytes: () => this.#json(stored, show.kind) };
+    return this.value(this.#object(stored, show.kind), show);
+  }
+
+  /** A decoded object of the request's version; transformed if the request asks and the object is of a stored kind. */
+  value(object: JsonObject | KubeObject, show: Presentation): Encodable {
+    const shown = this.#transformed(object as KubeObject, show);
+    return { value: () => deepFreeze(shown), bytes: () => this.#encode(shown, show.form) };
+  }
+
+  /** A value that is no object of the kind, such as a Status: never transformed. */
+  plain(value: JsonObject, form: OutputForm): Encodable {
+    return { value: () => deepFreeze(value), bytes: () => this.#encode(value, form) };
+  }
+
+  list(result: ListResult, show: Presentation): Encodable {
+    const { definition, version } = show.kind;
+    const metadata: JsonObject = {
+      resourceVersion: String(result.revision),
+      ...(result.continue === '' ? {} : { continue: result.continue }),
+      ...(result.remaining === undefined ? {} : { remainingItemCount: result.remaining }),
+    };
+    const apiVersion = joinApiVersion(definition.group, version.name);
+    const { form } = show;
+    if (form.as === 'Table') {
+      const asVersion = form.asVersion ?? 'v1';
+      const rows = result.objects.map((stored) =>
+        tableRow(this.#object(stored, show.kind), version.columns, show.include, asVersion, this.#deps.clock.now()),
+      );
+      const shown = table(metadata, columnDefinitions(version.columns), rows, asVersion);
+      return { value: () => deepFreeze(shown), bytes: () => this.#encode(shown, form) };
+    }
+    if (form.as === 'PartialObjectMetadata') {
+      const asVersion = form.asVersion ?? 'v1';
+      const items = result.objects.map((stored) => partialMetadata(this.#object(stored, show.kind), asVersion));
+      const shown = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${asVersion}`, metadata, items };
+      return { value: () => deepFreeze(shown), bytes: () => this.#encode(shown, form) };
+    }
+    const decoded = (): JsonObject => ({
+      kind: definition.listKind,
+      apiVersion,
+      metadata,
+      items: result.objects.map((stored) => this.#object(stored, show.kind)) as unknown as JsonObject[],
+    });
+    if (!isPlainJson(form)) return { value: () => deepFreeze(decoded()), bytes: () => this.#encode(decoded(), form) };
+    return {
+      value: () => deepFreeze(decoded()),
+      bytes: () => {
+        const head = JSON.stringify({ kind: definition.listKind, apiVersion, metadata }).slice(0, -1);
+        const parts: Uint8Array[] = [Buffer.from(`${head},"items":[`)];
+        for (const [index, stored] of result.objects.entries()) {
+          if (index > 0) parts.push(COMMA);
+          parts.push(this.#json(stored, show.kind));
+        }
+        parts.push(Buffer.from(']}\n'));
+        return Buffer.concat(parts);
+      },
+    };
+  }
+
+  /** Events of one watch. */
+  async *frames(items: AsyncIterable<WatchItem>, show: Presentation): AsyncGenerator<Encodable> {
+    let first = true;
+    for await (const item of items) {
+      yield this.#frame(item, show, first);
+      first = false;
+    }
+  }
+
+  #frame(item: WatchItem, show: Presentation, first: boolean): Encodable {
+    if (item.type === 'ERROR') return this.#encodedFrame(item.type, item.status as unknown as JsonObject, show.form);
+    if (item.type === 'BOOKMARK') {
+      const bookmark = this.#bookmark(item.revision, item.initialEventsEnd, show.kind);
+      return this.#encodedFrame(item.type, this.#transformed(bookmark as unknown as KubeObject, show, first) as JsonObject, show.form);
+    }
+    const { object: stored, type } = item;
+    if (!isPlainJson(show.form)) {
+      return this.#encodedFrame(type, this.#transformed(this.#object(stored, show.kind), show, first) as JsonObject, show.form);
+    }
+    return {
+      value: () => Object.freeze({ type, object: this.#object(stored, show.kind) }),
+      bytes: () =>
+        this.#deps.encodings.get(stored, `${show.kind.version.name} ${type}`, () =>
+          Buffer.concat([Buffer.from(`{"type":"${type}","object":`), this.#json(stored, show.kind), Buffer.from('}\n')]),
+        ),
+    };
+  }
+
+  #encodedFrame(type: string, object: JsonObject, form: OutputForm): Encodable {
+    return {
+      value: () => deepFreeze({ type, object }),
+      bytes: () => {
+        if (form.format === 'protobuf') return this.#deps.protobuf.encodeFrame(type, object);
+        if (form.format === 'yaml') return Buffer.from(`---\n${renderYaml({ type, object })}`);
+        return Buffer.concat([Buffer.from(JSON.stringify({ type, object })), NEWLINE]);
+      },
+    };
+  }
+
+  #bookmark(revision: number, initialEventsEnd: boolean, { definition, version }: ServedKind): JsonObject {
+    return {
+      kind: definition.kind,
+      apiVersion: joinApiVersion(definition.group, version.name),
+      metadata: {
+        resourceVersion: String(revision),
+        creationTimestamp: null,
+        ...(initialEventsEnd ? { annotations: { [INITIAL_EVENTS_END]: 'true' } } : {}),
+      },
+    };
+  }
+
+  #transformed(object: KubeObject, { kind, form, include }: Presentation, withColumns = true): JsonObject | KubeObject {
+    const asVersion = form.asVersion ?? 'v1';
+    if (form.as === 'PartialObjectMetadata') return partialMetadata(object, asVersion);
+    if (form.as !== 'Table') return object;
+    const { columns } = kind.version;
+    const { resourceVersion } = object.metadata;
+    const row = tableRow(object, columns, include, asVersion, this.#deps.clock.now());
+    return table(resourceVersion === undefined ? {} : { resourceVersion }, withColumns ? columnDefinitions(columns) : [], [row], asVersion);
+  }
+
+  #object(stored: StoredObject, kind: ServedKind): KubeObject {
+    return fromStorage(kind, stored.object as unknown as JsonObject) as unknown as KubeObject;
+  }
+
+  /** JSON without a newline behind it, since lists and events embed it. */
+  #json(stored: StoredObject, kind: ServedKind): Uint8Array {
+    const { definition, version } = kind;
+    if (version.name === definition.storageVersion) return spliceRevision(stored.stored, stored.revision);
+    return this.#deps.encodings.get(stored, version.name, () => Buffer.from(JSON.stringify(this.#object(stored, kind))));
+  }
+
+  #encode(value: JsonObject | KubeObject, form: OutputForm): Uint8Array {
+    switch (form.format) {
+      case 'json':
+        return Buffer.from(`${form.pretty ? JSON.stringify(value, null, 2) : JSON.stringify(value)}\n`);
+      case 'yaml':
+        return Buffer.from(renderYaml(value));
+      case 'protobuf':
+        return this.#deps.protobuf.encode(value as JsonObject);
+    }
+  }
+}
+
+function isPlainJson(form: OutputForm): boolean {
+  return form.format === 'json' && form.as === undefined && !form.pretty;
+}

@@ -1,0 +1,42 @@
+import { boolYaml11Tag, CORE_SCHEMA, dump, load, mergeTag } from 'js-yaml';
+
+/** The text is not YAML, several documents, or grows beyond bounds when its aliases are followed. */
+export class YamlTextError extends Error {
+  override readonly name = 'YamlTextError';
+  readonly code = 'YAML_MALFORMED';
+}
+
+/** `yes` and `on` are booleans and `<<` merges, as kubectl reads YAML; dates stay strings. */
+const SCHEMA = CORE_SCHEMA.withTags([boolYaml11Tag, mergeTag]);
+/** A body of 3 MiB has far fewer; more means that aliases multiply. */
+const NODES_MAX = 2_000_000;
+const DEPTH_MAX = 128;
+
+/** One YAML document as plain JSON data. @throws {YamlTextError} */
+export function parseYaml(text: string): unknown {
+  let value: unknown;
+  try {
+    value = load(text, { schema: SCHEMA });
+  } catch (cause) {
+    throw new YamlTextError((cause as Error).message, { cause });
+  }
+  assertBounded(value);
+  // Aliases share nodes; writers of the object must not meet the same one twice.
+  return JSON.parse(JSON.stringify(value ?? null)) as unknown;
+}
+
+/** `value` as YAML with sorted keys, as upstream writes it. */
+export function renderYaml(value: unknown): string {
+  return dump(value, { sortKeys: true, noRefs: true, lineWidth: -1 });
+}
+
+function assertBounded(root: unknown): void {
+  let nodes = 0;
+  const walk = (value: unknown, depth: number): void => {
+    nodes += 1;
+    if (nodes > NODES_MAX) throw new YamlTextError('the document expands to too many nodes');
+    if (depth > DEPTH_MAX) throw new YamlTextError(`exceeded max depth of ${DEPTH_MAX}`);
+    if (typeof value === 'object' && value !== null) for (const member of Object.values(value)) walk(member, depth + 1);
+  };
+  walk(root, 0);
+}

@@ -1,0 +1,84 @@
+import type { UserInfo } from '../contract/user.ts';
+import type { ApiResponse, RequestHandler } from './exchange.ts';
+
+/** The client's Transport, spelled again here since the server may not import the client. */
+export interface InProcessRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
+
+export interface InProcessResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  json(): Promise<unknown>;
+  frames(): AsyncIterable<unknown>;
+  bytes(): AsyncIterable<Uint8Array>;
+}
+
+export interface InProcessTransport extends AsyncDisposable {
+  send(request: InProcessRequest, signal?: AbortSignal): Promise<InProcessResponse>;
+}
+
+/**
+ * A door without sockets for parts in the same process: answers are the server's own shared, deeply frozen objects.
+ * Disposing it ends the watches that came through it.
+ */
+export function inProcessTransport(handler: RequestHandler, user: UserInfo, userAgent: string, closed: AbortSignal): InProcessTransport {
+  const stop = new AbortController();
+  return {
+    async send({ method, path, headers, body = new Uint8Array() }, signal) {
+      const signals = [stop.signal, closed, ...(signal === undefined ? [] : [signal])];
+      const combined = AbortSignal.any(signals);
+      combined.throwIfAborted();
+      const mark = path.indexOf('?');
+      const response = await handler({
+        method,
+        path: mark < 0 ? path : path.slice(0, mark),
+        query: new URLSearchParams(mark < 0 ? '' : path.slice(mark + 1)),
+        headers: { 'user-agent': userAgent, ...headers },
+        remoteAddress: '',
+        user,
+        body: async () => body,
+        async *bodyStream() {
+          yield body;
+        },
+        signal: combined,
+      });
+      return answer(response);
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error('the transport was closed'));
+    },
+  };
+}
+
+function answer({ status, headers, body }: ApiResponse): InProcessResponse {
+  const flat = Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : value.join(', ')]),
+  );
+  return {
+    status,
+    headers: flat,
+    async json() {
+      if (body.kind === 'document') return body.document.value();
+      if (body.kind !== 'stream') throw new TypeError(`json: the answer is ${body.kind}, not one document`);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body.chunks) chunks.push(chunk);
+      return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+    },
+    async *frames() {
+      if (body.kind === 'frames') {
+        for await (const frame of body.frames) yield frame.value();
+      } else if (body.kind === 'document') {
+        yield body.document.value();
+      }
+    },
+    async *bytes() {
+      if (body.kind === 'document') yield body.document.bytes();
+      else if (body.kind === 'stream') yield* body.chunks;
+      else if (body.kind === 'frames') for await (const frame of body.frames) yield frame.bytes();
+    },
+  };
+}

@@ -1,0 +1,351 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { requestEntityTooLarge } from '@dure/api';
+import type { Logger } from '@dure/foundation';
+import type { PeerCertificate } from '../contract/authenticator.ts';
+import type { ApiRequest, ApiResponse, RequestHandler } from './exchange.ts';
+
+/** What the door shows and trusts. Replaceable while it is open. PEM throughout. */
+export interface DoorTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities whose client certificates count as authorized; also offered to clients as a hint. */
+  readonly clientCa: string;
+}
+
+export interface NetworkDoorOptions {
+  readonly tls: DoorTls;
+  readonly handler: RequestHandler;
+  readonly log: Logger;
+  /** Largest request body. */
+  readonly bodyBytesMax: number;
+}
+
+/** An open door: one TLS port for HTTP/2 and HTTP/1.1. */
+export interface NetworkDoor {
+  readonly address: AddressInfo;
+  /** New connections get `tls`; those that stand keep theirs. @throws the TLS library's error for bad PEM; the old context stays. */
+  setSecureContext(tls: DoorTls): void;
+  /** Accepts no more, aborts long-running requests, waits for the others, then closes. */
+  close(): Promise<void>;
+  /** Cuts every connection. */
+  kill(): void;
+}
+
+/** Node's default of 10 MB refuses streams of a client that keeps many slow watches. In megabytes. */
+const SESSION_MEMORY_MB = 512;
+const CONCURRENT_STREAMS_MAX = 1000;
+const HEADER_BYTES_MAX = 64 * 1024;
+/** A request whose headers take longer is cut. */
+const HEADERS_TIMEOUT_MS = 30_000;
+const GZIP_BYTES_MIN = 128 * 1024;
+const gzipAsync = promisify(gzip);
+
+type CompatRequest = http2.Http2ServerRequest | IncomingMessage;
+type CompatResponse = http2.Http2ServerResponse | ServerResponse;
+
+/** Opens the door. Resolves once it listens. @throws the system's error (`EADDRINUSE`, ...). */
+export async function openNetworkDoor(
+  listen: { readonly host: string; readonly port: number },
+  { tls, handler, log, bodyBytesMax }: NetworkDoorOptions,
+): Promise<NetworkDoor> {
+  const closing = new AbortController();
+  const sockets = new Set<Duplex>();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const busy = new Map<Duplex, number>();
+  let active = 0;
+  let onIdle: (() => void) | undefined;
+
+  const server = http2.createSecureServer({
+    ...contextOf(tls),
+    allowHTTP1: true,
+    requestCert: true,
+    rejectUnauthorized: false,
+    maxSessionMemory: SESSION_MEMORY_MB,
+    maxHeaderListPairs: 256,
+    settings: { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX, initialWindowSize: 1024 * 1024 },
+  });
+  // HTTP/1.1's own settings, which the types of the HTTP/2 server leave out.
+  Object.assign(server, { timeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 120_000 });
+
+  const serve = async (
+    req: CompatRequest,
+    socket: Duplex,
+    respond: (request: ApiRequest, stop: AbortController) => Promise<void>,
+  ): Promise<void> => {
+    active += 1;
+    busy.set(socket, (busy.get(socket) ?? 0) + 1);
+    const stop = new AbortController();
+    const abort = (): void => stop.abort(closing.signal.reason);
+    closing.signal.addEventListener('abort', abort, { once: true });
+    try {
+      await respond(requestOf(req, socket, stop.signal, bodyBytesMax), stop);
+    } catch (error) {
+      log.error('request failed outside its handler', { error });
+      req.destroy();
+    } finally {
+      closing.signal.removeEventListener('abort', abort);
+      stop.abort(new Error('request ended'));
+      active -= 1;
+      const others = (busy.get(socket) ?? 1) - 1;
+      if (others > 0) busy.set(socket, others);
+      else busy.delete(socket);
+      if (active === 0) onIdle?.();
+    }
+  };
+
+  server.on('request', (req: CompatRequest, res: CompatResponse) => {
+    const socket = socketOf(req);
+    void serve(req, socket, async (request, stop) => {
+      const gone = (): void => stop.abort(new Error('client went away'));
+      res.on('close', gone);
+      const response = await handler(request);
+      await write(req, res, response, stop.signal, log);
+      if (closing.signal.aborted && req.httpVersionMajor === 1) socket.end();
+    });
+  });
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', (error) => log.debug('upgraded connection failed', { error }));
+    void serve(req, socket, async (request, stop) => {
+      socket.on('close', () => stop.abort(new Error('client went away')));
+      const response = await handler({ ...request, body: async () => new Uint8Array(), upgrade: { socket, head } });
+      if (response.body.kind === 'taken') {
+        await response.body.done;
+        return;
+      }
+      await writeRaw(socket, response);
+    });
+  });
+  server.on('secureConnection', (socket: TLSSocket) => track(socket));
+  server.on('session', (session: http2.ServerHttp2Session) => {
+    sessions.add(session);
+    session.on('close', () => sessions.delete(session));
+    session.on('error', (error) => log.debug('http2 session failed', { error }));
+  });
+  server.on('sessionError', (error) => log.debug('http2 session failed', { error }));
+  server.on('tlsClientError', (error) => log.debug('tls handshake failed', { error }));
+  server.on('clientError', (error, socket: Duplex) => {
+    log.debug('malformed request', { error });
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    else socket.destroy();
+  });
+
+  function track(socket: Duplex): void {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', (error) => log.debug('connection failed', { error }));
+  }
+
+  server.listen(listen.port, listen.host);
+  await once(server, 'listening');
+  const address = server.address() as AddressInfo;
+
+  return {
+    address,
+    setSecureContext: (next) => server.setSecureContext(contextOf(next)),
+    async close() {
+      const closed = server.listening ? once(server, 'close') : Promise.resolve();
+      if (server.listening) server.close();
+      closing.abort(new Error('server is shutting down'));
+      for (const session of sessions) session.close();
+      if (active > 0) {
+        await new Promise<void>((resolve) => {
+          onIdle = resolve;
+        });
+      }
+      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+    kill() {
+      if (server.listening) server.close();
+      closing.abort(new Error('server was killed'));
+      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function contextOf(tls: DoorTls): { cert: string; key: string; ca: string; minVersion: 'TLSv1.2' } {
+  return { cert: tls.cert, key: tls.key, ca: tls.clientCa, minVersion: 'TLSv1.2' };
+}
+
+function socketOf(req: CompatRequest): TLSSocket {
+  const stream = (req as http2.Http2ServerRequest).stream;
+  return (stream?.session?.socket ?? req.socket) as TLSSocket;
+}
+
+function requestOf(req: CompatRequest, socket: Duplex, signal: AbortSignal, bodyBytesMax: number): ApiRequest {
+  const url = req.url ?? '/';
+  const mark = url.indexOf('?');
+  const certificate = certificateOf(req.socket as TLSSocket);
+  return {
+    method: req.method ?? 'GET',
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)),
+    headers: headersOf(req),
+    remoteAddress: (socket as TLSSocket).remoteAddress ?? '',
+    ...(certificate === undefined ? {} : { certificate }),
+    body: () => readBody(req, bodyBytesMax),
+    bodyStream: () => req,
+    signal,
+  };
+}
+
+function headersOf(req: CompatRequest): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(req.headers)) {
+    if (value === undefined) continue;
+    if (name === ':authority') headers['host'] = String(value);
+    if (name.startsWith(':')) continue;
+    headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return headers;
+}
+
+function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
+  if (typeof socket.getPeerX509Certificate !== 'function') return undefined;
+  let leaf: ReturnType<TLSSocket['getPeerX509Certificate']>;
+  try {
+    leaf = socket.getPeerX509Certificate();
+  } catch {
+    return undefined; // The connection has gone meanwhile.
+  }
+  if (leaf === undefined) return undefined;
+  const chain: Uint8Array[] = [];
+  let certificate: typeof leaf | undefined = leaf;
+  while (certificate !== undefined && chain.length < 10) {
+    chain.push(certificate.raw);
+    certificate = certificate.issuerCertificate;
+  }
+  const error = socket.authorizationError as unknown;
+  return {
+    chain,
+    authorized: socket.authorized,
+    ...(error ? { authorizationError: error instanceof Error ? error.message : String(error) } : {}),
+  };
+}
+
+async function readBody(req: CompatRequest, bytesMax: number): Promise<Uint8Array> {
+  const announced = Number(req.headers['content-length'] ?? 0);
+  if (announced > bytesMax) throw requestEntityTooLarge(`limit is ${bytesMax}`);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > bytesMax) throw requestEntityTooLarge(`limit is ${bytesMax}`);
+    chunks.push(chunk);
+  }
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size);
+}
+
+async function write(req: CompatRequest, res: CompatResponse, response: ApiResponse, signal: AbortSignal, log: Logger): Promise<void> {
+  const { body } = response;
+  if (body.kind === 'taken') {
+    await body.done;
+    return;
+  }
+  if (res.writableEnded || res.destroyed || signal.aborted) return drop(body);
+  res.statusCode = response.status;
+  for (const [name, value] of Object.entries(response.headers)) {
+    // Connection headers belong to HTTP/1.1; HTTP/2 refuses them.
+    if (req.httpVersionMajor === 2 && (name === 'connection' || name === 'transfer-encoding' || name === 'keep-alive')) continue;
+    res.setHeader(name, value as string | string[]);
+  }
+  switch (body.kind) {
+    case 'empty':
+      break;
+    case 'document': {
+      let bytes = body.document.bytes();
+      if (bytes.length >= GZIP_BYTES_MIN && acceptsGzip(req.headers['accept-encoding']) && !res.hasHeader('content-encoding')) {
+        bytes = await gzipAsync(bytes, { level: 1 });
+        res.setHeader('content-encoding', 'gzip');
+        res.setHeader('vary', 'Accept-Encoding');
+      }
+      res.setHeader('content-length', bytes.length);
+      if (req.method !== 'HEAD') (res as ServerResponse).write(bytes);
+      break;
+    }
+    case 'frames':
+    case 'stream':
+      // Clients wait for the headers of a watch before its first event.
+      (res as ServerResponse).flushHeaders();
+      await writeAll(res as ServerResponse, body, signal, log);
+      break;
+  }
+  // An unread body would block the connection's next request.
+  if (!req.readableEnded) req.resume();
+  await new Promise<void>((resolve) => {
+    res.on('close', resolve);
+    (res as ServerResponse).end(resolve);
+  });
+}
+
+async function writeAll(
+  res: ServerResponse,
+  body: Extract<ApiResponse['body'], { kind: 'frames' | 'stream' }>,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  try {
+    if (body.kind === 'frames') {
+      for await (const frame of body.frames) if (!(await writeChunk(res, frame.bytes(), signal))) return;
+    } else {
+      for await (const chunk of body.chunks) if (!(await writeChunk(res, chunk, signal))) return;
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    log.warn('a streamed answer broke off', { error });
+    res.destroy();
+  }
+}
+
+async function writeChunk(res: ServerResponse, chunk: Uint8Array, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted || res.destroyed) return false;
+  if (!res.write(chunk)) {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        res.off('drain', done);
+        res.off('close', done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      res.once('drain', done);
+      res.once('close', done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+  return !signal.aborted && !res.destroyed;
+}
+
+/** Lets a stream that nobody will read end what it holds. */
+async function drop(body: ApiResponse['body']): Promise<void> {
+  if (body.kind === 'frames') await body.frames[Symbol.asyncIterator]().return?.();
+  if (body.kind === 'stream') await body.chunks[Symbol.asyncIterator]().return?.();
+}
+
+/** An ordinary answer to a request that wanted an upgrade. */
+async function writeRaw(socket: Duplex, response: ApiResponse): Promise<void> {
+  const bytes = response.body.kind === 'document' ? response.body.document.bytes() : new Uint8Array();
+  const lines = [`HTTP/1.1 ${response.status} ${response.status < 400 ? 'OK' : 'Error'}`];
+  for (const [name, value] of Object.entries(response.headers)) {
+    for (const item of typeof value === 'string' ? [value] : value) lines.push(`${name}: ${item}`);
+  }
+  lines.push(`content-length: ${bytes.length}`, 'connection: close', '', '');
+  await new Promise<void>((resolve) => {
+    socket.on('close', resolve);
+    socket.write(lines.join('\r\n'));
+    socket.end(bytes, resolve);
+  });
+}
+
+function acceptsGzip(accept: string | string[] | undefined): boolean {
+  return accept !== undefined && /(^|[\s,])gzip\s*(;\s*q=(?!0(\.0*)?\s*(,|$))[\d.]+)?\s*(,|$)/.test(String(accept));
+}

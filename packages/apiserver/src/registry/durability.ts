@@ -1,0 +1,44 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KindDefinition, KubeObject } from '@dure/api';
+import type { Durability } from '@dure/store';
+
+interface LeaseSpec {
+  readonly holderIdentity?: string;
+}
+
+interface NodeStatus {
+  readonly conditions?: readonly { readonly lastHeartbeatTime?: string }[];
+}
+
+/**
+ * Which updates may be lost in a crash: Lease renewals by the same holder, repeats of an Event, and Node status updates that move heartbeats only.
+ * Creation, deletion and a change of holder are always durable.
+ */
+export function durabilityOfUpdate(
+  { group, resource }: Pick<KindDefinition, 'group' | 'resource'>,
+  old: KubeObject,
+  next: KubeObject,
+): Durability {
+  switch (`${group}/${resource}`) {
+    case 'coordination.k8s.io/leases':
+      return holderOf(old) !== undefined && holderOf(old) === holderOf(next) ? 'volatile' : 'durable';
+    case '/events':
+    case 'events.k8s.io/events':
+      return 'volatile';
+    case '/nodes':
+      return isDeepStrictEqual(withoutHeartbeats(old), withoutHeartbeats(next)) ? 'volatile' : 'durable';
+    default:
+      return 'durable';
+  }
+}
+
+function holderOf(lease: KubeObject): string | undefined {
+  return (lease as KubeObject & { readonly spec?: LeaseSpec }).spec?.holderIdentity;
+}
+
+function withoutHeartbeats(node: KubeObject): unknown {
+  const { status, metadata, ...rest } = node as KubeObject & { readonly status?: NodeStatus };
+  const { managedFields: _fields, resourceVersion: _revision, ...kept } = metadata;
+  const conditions = status?.conditions?.map(({ lastHeartbeatTime: _time, ...condition }) => condition);
+  return { ...rest, metadata: kept, status: { ...status, conditions } };
+}

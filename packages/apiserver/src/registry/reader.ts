@@ -1,0 +1,279 @@
+import { expired, notFound, type Status, StatusError, timeout, tooManyRequests } from '@dure/api';
+import { type Clock, isAbort, type Random } from '@dure/foundation';
+import { CompactedError, type Entry, FutureRevisionError, type Revision, type Store } from '@dure/store';
+import type { ContinueTokens } from '../watch/continue-token.ts';
+import {
+  CacheNotReadyError,
+  type CacheWatch,
+  TooLargeRevisionError,
+  TooOldRevisionError,
+  type WatchCache,
+  WatchEndedError,
+} from '../watch/watch-cache.ts';
+import type { CacheSet } from './cache-set.ts';
+import type { ListOptions } from './list-options.ts';
+import { groupResource, type RegistryCall } from './scope.ts';
+import { parseSelection, type Selection } from './selection.ts';
+import { listPrefix, objectKey } from './storage-key.ts';
+import { StoredObject } from './stored-object.ts';
+
+export interface ReaderDeps {
+  readonly store: Store;
+  readonly caches: CacheSet;
+  readonly tokens: ContinueTokens;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface ListResult {
+  readonly objects: readonly StoredObject[];
+  readonly revision: Revision;
+  /** '' where the list is complete. */
+  readonly continue: string;
+  readonly remaining?: number;
+}
+
+export type WatchItem =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: StoredObject }
+  | { readonly type: 'BOOKMARK'; readonly revision: Revision; readonly initialEventsEnd: boolean }
+  | { readonly type: 'ERROR'; readonly status: Status };
+
+const EXPIRED_CONTINUE =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+const EXPIRED_LIST = 'The resourceVersion for the provided list is too old.';
+const BOOKMARK_INTERVAL_MS = 60_000;
+/** Watches without a wish of their own end after 30 to 60 minutes, so that load spreads again. */
+const WATCH_TIMEOUT_MIN_MS = 1_800_000;
+const STORE_PAGE = 1000;
+
+/** Gets, lists and watches of stored kinds, with upstream's meaning of resourceVersion. */
+export class Reader {
+  readonly #deps: ReaderDeps;
+
+  constructor(deps: ReaderDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws {StatusError} NotFound, Timeout, TooManyRequests. */
+  async get(call: RegistryCall, resourceVersion: number | undefined): Promise<StoredObject> {
+    const { group, resource } = call.kind.definition;
+    const cache = await this.#upTo(call, resourceVersion);
+    const object = cache.get(objectKey(group, resource, call.namespace, call.name));
+    if (object === undefined) throw notFound(groupResource(call), call.name);
+    return object;
+  }
+
+  /** @throws {StatusError} */
+  async list(call: RegistryCall, options: ListOptions): Promise<ListResult> {
+    const { group, resource } = call.kind.definition;
+    const selection = parseSelection(call.kind, options.labelSelector, options.fieldSelector);
+    const prefix = listPrefix(group, resource, call.namespace);
+    if (options.continue !== '') return this.#continued(call, options, selection, prefix);
+    if (options.resourceVersionMatch === 'Exact' && options.resourceVersion !== undefined) {
+      return this.#fromStore(call, options, selection, prefix, options.resourceVersion as Revision, undefined);
+    }
+    const cache = await this.#upTo(call, options.resourceVersion);
+    return this.#fromCache(call, cache, options, selection, prefix);
+  }
+
+  /**
+   * Events until the request aborts, its time is over, or the watch has to begin anew.
+   * @throws {StatusError} Before the first event: Expired, TooManyRequests, Timeout.
+   */
+  async watch(call: RegistryCall, options: ListOptions): Promise<AsyncIterable<WatchItem>> {
+    const { group, resource } = call.kind.definition;
+    const selection = parseSelection(call.kind, options.labelSelector, options.fieldSelector, call.name);
+    const cache = this.#deps.caches.cache(group, resource);
+    const fromState = options.sendInitialEvents ?? (options.resourceVersion === undefined || options.resourceVersion === 0);
+    // Without a revision or with initial events the watch shows a state, which must be as new as the request asks.
+    if (fromState) await this.#upTo(call, options.sendInitialEvents === true ? options.resourceVersion : (options.resourceVersion ?? 0));
+    else await this.#translated(() => cache.ready(call.signal));
+    let after: number | undefined;
+    if (!fromState) {
+      after = options.resourceVersion ?? (await this.#deps.store.revision());
+      if (after === 0) after = cache.revision;
+    }
+    const prefix = listPrefix(group, resource, call.namespace);
+    const watch = await this.#translated(async () => cache.watch(prefix, after));
+    return this.#items(call, watch, cache, options, selection);
+  }
+
+  async *#items(
+    call: RegistryCall,
+    watch: CacheWatch,
+    cache: WatchCache,
+    options: ListOptions,
+    selection: Selection,
+  ): AsyncGenerator<WatchItem> {
+    const { clock, random, store } = this.#deps;
+    const timeoutMs =
+      options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
+        ? options.timeoutSeconds * 1000
+        : WATCH_TIMEOUT_MIN_MS + random.integer(WATCH_TIMEOUT_MIN_MS);
+    const stop = new AbortController();
+    const close = (): void => watch.close();
+    call.signal.addEventListener('abort', close, { once: true });
+    if (call.signal.aborted) close();
+    const timers = [this.#endAfter(timeoutMs, watch, options.allowWatchBookmarks, stop.signal)];
+    if (options.allowWatchBookmarks) {
+      timers.push(
+        (async () => {
+          while (!stop.signal.aborted) {
+            await clock.sleep(BOOKMARK_INTERVAL_MS * (0.9 + random.next() * 0.2), stop.signal);
+            await store.requestProgress();
+            watch.mark();
+          }
+        })(),
+      );
+    }
+    for (const timer of timers) timer.catch(() => undefined);
+    try {
+      for (const object of watch.initial) if (selection.matches(object.object)) yield { type: 'ADDED', object };
+      if (options.sendInitialEvents === true) yield { type: 'BOOKMARK', revision: watch.revision, initialEventsEnd: true };
+      let last: number = watch.revision;
+      for await (const item of watch.events) {
+        if (item.kind === 'progress') {
+          if (!options.allowWatchBookmarks) continue;
+          last = Math.max(last, item.revision);
+          yield { type: 'BOOKMARK', revision: last as Revision, initialEventsEnd: false };
+          continue;
+        }
+        last = item.revision;
+        const now = !item.deleted && selection.matches(item.object.object);
+        const before = item.previous !== undefined && (selection.everything || selection.matches(item.previous.object));
+        if (now) yield { type: before ? 'MODIFIED' : 'ADDED', object: item.object };
+        else if (before) yield { type: 'DELETED', object: item.deleted ? item.object : item.previous.deletedAt(item.revision) };
+      }
+    } catch (error) {
+      if (isAbort(error, call.signal)) return;
+      if (!(error instanceof WatchEndedError)) throw error;
+      // The client may try its last revision again; where that has left the window it is told so then.
+      yield { type: 'ERROR', status: expired(`${error.message}; the newest revision is ${cache.revision}`).status };
+    } finally {
+      call.signal.removeEventListener('abort', close);
+      stop.abort(new Error('watch ended'));
+      watch.close();
+    }
+  }
+
+  async #endAfter(timeoutMs: number, watch: CacheWatch, bookmark: boolean, signal: AbortSignal): Promise<void> {
+    await this.#deps.clock.sleep(timeoutMs, signal);
+    if (bookmark) watch.mark();
+    watch.close();
+  }
+
+  #fromCache(call: RegistryCall, cache: WatchCache, options: ListOptions, selection: Selection, prefix: string): ListResult {
+    // A revision of "0" takes what the cache has in one piece, as upstream.
+    const limit = options.resourceVersion === 0 ? 0 : options.limit;
+    const { revision } = cache;
+    const { group, resource } = call.kind.definition;
+    const objects: StoredObject[] = [];
+    let remaining = 0;
+    const candidates =
+      selection.name !== undefined && (call.namespace !== '' || !call.kind.definition.namespaced)
+        ? [cache.get(objectKey(group, resource, call.namespace, selection.name))]
+        : cache.range(prefix);
+    for (const object of candidates) {
+      if (object === undefined || (!selection.everything && !selection.matches(object.object))) continue;
+      if (limit > 0 && objects.length === limit) {
+        remaining += 1;
+        if (!selection.everything) break;
+        continue;
+      }
+      objects.push(object);
+    }
+    return this.#page(objects, revision, remaining, selection, prefix);
+  }
+
+  async #continued(call: RegistryCall, options: ListOptions, selection: Selection, prefix: string): Promise<ListResult> {
+    const { tokens, store } = this.#deps;
+    const point = tokens.decode(options.continue, prefix);
+    const at = point.revision < 0 ? await store.revision() : (point.revision as Revision);
+    const after = `${prefix}${point.after}`;
+    try {
+      return await this.#fromStore(call, options, selection, prefix, at, after);
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.reason !== 'Expired') throw error;
+      const { status } = expired(EXPIRED_CONTINUE);
+      throw new StatusError({ ...status, metadata: { continue: tokens.encode({ revision: -1, after: point.after }, prefix) } });
+    }
+  }
+
+  async #fromStore(
+    call: RegistryCall,
+    options: ListOptions,
+    selection: Selection,
+    prefix: string,
+    at: Revision,
+    start: string | undefined,
+  ): Promise<ListResult> {
+    const { store } = this.#deps;
+    const objects: StoredObject[] = [];
+    let after = start;
+    for (;;) {
+      const wanted = options.limit > 0 && selection.everything ? options.limit : STORE_PAGE;
+      const page = await this.#translated(() =>
+        store.list(prefix, { at, limit: wanted, signal: call.signal, ...(after === undefined ? {} : { after }) }),
+      );
+      for (const [index, entry] of page.entries.entries()) {
+        const object = stored(entry);
+        if (!selection.matches(object.object)) continue;
+        objects.push(object);
+        if (options.limit > 0 && objects.length === options.limit) {
+          const remaining = page.remaining + page.entries.length - index - 1;
+          return this.#page(objects, at, remaining, selection, prefix);
+        }
+      }
+      after = page.entries.at(-1)?.key;
+      if (page.remaining === 0 || after === undefined) return this.#page(objects, at, 0, selection, prefix);
+    }
+  }
+
+  #page(objects: readonly StoredObject[], revision: Revision, remaining: number, selection: Selection, prefix: string): ListResult {
+    const last = objects.at(-1);
+    if (remaining === 0 || last === undefined) return { objects, revision, continue: '' };
+    const token = this.#deps.tokens.encode({ revision, after: last.key.slice(prefix.length) }, prefix);
+    return { objects, revision, continue: token, ...(selection.everything ? { remaining } : {}) };
+  }
+
+  /** The cache, at least as new as asked. */
+  async #upTo(call: RegistryCall, resourceVersion: number | undefined): Promise<WatchCache> {
+    const { group, resource } = call.kind.definition;
+    const cache = this.#deps.caches.cache(group, resource);
+    return this.#translated(async () => {
+      if (resourceVersion === 0) await cache.ready(call.signal);
+      else await cache.waitFor(resourceVersion ?? (await this.#deps.store.revision()), call.signal);
+      return cache;
+    });
+  }
+
+  async #translated<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      throw translateReadError(error);
+    }
+  }
+}
+
+/** What a failed read of cache or store is at the API's edge. */
+function translateReadError(error: unknown): unknown {
+  if (error instanceof CacheNotReadyError) return tooManyRequests('storage is (re)initializing', 1);
+  if (error instanceof TooLargeRevisionError) return tooLarge(error.wanted, error.current);
+  if (error instanceof FutureRevisionError) return tooLarge(undefined, error.current);
+  if (error instanceof TooOldRevisionError) return expired(`too old resource version: ${error.wanted} (${error.oldest})`);
+  if (error instanceof CompactedError) return expired(EXPIRED_LIST);
+  return error;
+}
+
+function tooLarge(wanted: number | undefined, current: number): StatusError {
+  const { status } = timeout(`Too large resource version: ${wanted ?? 'the one asked for'}, current: ${current}`, 1);
+  return new StatusError({
+    ...status,
+    details: { ...status.details, causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }] },
+  });
+}
+
+function stored(entry: Entry): StoredObject {
+  return new StoredObject(entry.key, entry.value, entry.modifiedAt);
+}

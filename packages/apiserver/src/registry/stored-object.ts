@@ -1,0 +1,70 @@
+import type { JsonObject, KubeObject } from '@dure/api';
+import type { Revision } from '@dure/store';
+
+/**
+ * Stored bytes are the object's JSON without `metadata.resourceVersion`, since the revision is unknown until the store answers.
+ * `kind` and `apiVersion` come first and `metadata` third, so that the place of the missing field is found by looking at the head alone;
+ * serving is then what stands before it, the revision, and what stands after it.
+ */
+const METADATA_OPENING = Buffer.from('"metadata":{');
+
+/** The bytes to store for `object`, a decoded object of the storage version. */
+export function encodeStored(object: JsonObject): Uint8Array {
+  const { kind, apiVersion, metadata, ...rest } = object;
+  const { resourceVersion: _revision, selfLink: _selfLink, ...kept } = metadata as JsonObject;
+  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: kept, ...rest }));
+}
+
+/** The object as clients see it: stored bytes with the revision put in its place. */
+export function spliceRevision(stored: Uint8Array, revision: Revision): Uint8Array {
+  const bytes = asBuffer(stored);
+  const at = bytes.indexOf(METADATA_OPENING) + METADATA_OPENING.length;
+  if (at < METADATA_OPENING.length) throw new Error('splice: stored bytes have no metadata');
+  // Metadata always holds a name at least, so a comma is right.
+  const middle = Buffer.from(`"resourceVersion":"${revision}",`);
+  return Buffer.concat([bytes.subarray(0, at), middle, bytes.subarray(at)]);
+}
+
+/** Decodes stored bytes into a private, mutable object that carries its revision. */
+export function decodeStored(stored: Uint8Array, revision: Revision): JsonObject {
+  const object = JSON.parse(asBuffer(stored).toString('utf8')) as JsonObject;
+  (object['metadata'] as JsonObject)['resourceVersion'] = String(revision);
+  return object;
+}
+
+/** Freezes `value` through and through; for objects that several readers share. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const member of Object.values(value)) deepFreeze(member);
+  return value;
+}
+
+/** One object at one revision, with its decoded form made on first use and shared after. */
+export class StoredObject {
+  readonly key: string;
+  readonly revision: Revision;
+  readonly stored: Uint8Array;
+  #object: KubeObject | undefined;
+
+  constructor(key: string, stored: Uint8Array, revision: Revision) {
+    this.key = key;
+    this.stored = stored;
+    this.revision = revision;
+  }
+
+  /** Deeply frozen; in the storage version. */
+  get object(): KubeObject {
+    this.#object ??= deepFreeze(decodeStored(this.stored, this.revision)) as unknown as KubeObject;
+    return this.#object;
+  }
+
+  /** The same object as it stood when it was deleted at `revision`. */
+  deletedAt(revision: Revision): StoredObject {
+    return new StoredObject(this.key, this.stored, revision);
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,173 @@
+import { forbiddenRequest, StatusError, timeout, unauthorized } from '@dure/api';
+import type { Clock, Logger } from '@dure/foundation';
+import type { Authenticator } from '../contract/authenticator.ts';
+import type { Authorizer } from '../contract/authorizer.ts';
+import type { UserInfo } from '../contract/user.ts';
+import type { RequestMetrics } from '../health/request-metrics.ts';
+import type { ApiRequest, ApiResponse, Encodable, RequestHandler } from '../http/exchange.ts';
+import type { ApiCall, PathHandler } from './call.ts';
+import { impersonated } from './impersonation.ts';
+import type { InFlight } from './in-flight.ts';
+import { isLongRunning, parseRequestInfo, type RequestInfo } from './request-info.ts';
+import type { ResourceRouter } from './resource-handler.ts';
+import { failureResponse, unknownPath } from './status-response.ts';
+import { Warnings } from './warnings.ts';
+
+export interface PipelineDeps {
+  readonly authenticator: Authenticator;
+  readonly authorizer: Authorizer;
+  readonly router: ResourceRouter;
+  readonly paths: PathRouter;
+  readonly inFlight: InFlight;
+  readonly metrics: RequestMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Deadline of what is not long-running. */
+  readonly requestTimeoutMs: number;
+}
+
+/** Finds who serves a path outside the API's resources. */
+export interface PathRouter {
+  find(path: string): PathHandler | undefined;
+}
+
+/** Every request's way: who, may they, where to, what comes of it. Failures become Status answers here and nowhere else. */
+export function requestPipeline(deps: PipelineDeps): RequestHandler {
+  const { metrics, clock, log, paths, router, inFlight } = deps;
+
+  return async (request) => {
+    const startedMs = clock.monotonicMs();
+    let info: RequestInfo | undefined;
+    const warnings = new Warnings();
+    const ended = new AbortController();
+    let leave: (() => void) | undefined;
+    try {
+      info = parseRequestInfo(request.method, request.path, request.query);
+      const longRunning = isLongRunning(info, request.query);
+      // The server's own parts are bounded by what they are; refusing them would only stall what frees places.
+      if (!longRunning && request.user === undefined) leave = inFlight.enter(request.method);
+      const deadline = longRunning ? undefined : deadlineOf(deps, request, ended.signal);
+      const signal = deadline === undefined ? request.signal : AbortSignal.any([request.signal, deadline]);
+      const user = await identify(deps, request, signal);
+      await permit(deps, user, info, request.query, signal);
+      const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message) };
+      let response: ApiResponse;
+      if (info.kind === 'resource') {
+        response = await router.serve({ ...call, info });
+      } else {
+        const handler = paths.find(info.path);
+        if (handler === undefined) throw unknownPath();
+        response = await handler(call);
+      }
+      metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, longRunning);
+      return finished(withWarnings(response, warnings), metrics, info, longRunning);
+    } catch (error) {
+      const response = failureResponse(readable(error, request, ended.signal));
+      if (!(error instanceof StatusError) && !request.signal.aborted) {
+        log.error('request failed', { method: request.method, path: request.path, error });
+      }
+      metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, false);
+      return withWarnings(response, warnings);
+    } finally {
+      leave?.();
+      ended.abort(REQUEST_ENDED);
+    }
+  };
+}
+
+const REQUEST_ENDED = new Error('request ended');
+
+class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+  readonly code = 'REQUEST_DEADLINE';
+}
+
+function deadlineOf({ clock, requestTimeoutMs }: PipelineDeps, request: ApiRequest, ended: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const asked = /^(\d+)(ms|s|m)$/.exec(request.query.get('timeout') ?? '');
+  const unitMs = asked?.[2] === 'ms' ? 1 : asked?.[2] === 'm' ? 60_000 : 1000;
+  const limitMs = asked === null ? requestTimeoutMs : Math.min(Number(asked[1]) * unitMs, requestTimeoutMs);
+  clock.sleep(limitMs, ended).then(
+    () => controller.abort(new DeadlineError(`request did not end within ${limitMs} ms`)),
+    () => undefined,
+  );
+  return controller.signal;
+}
+
+async function identify({ authenticator, authorizer }: PipelineDeps, request: ApiRequest, signal: AbortSignal): Promise<UserInfo> {
+  let { user } = request;
+  if (user === undefined) {
+    const { headers, certificate, remoteAddress, path } = request;
+    const authenticated = await authenticator.authenticate(
+      { headers, remoteAddress, path, ...(certificate === undefined ? {} : { certificate }) },
+      signal,
+    );
+    if (authenticated === undefined) throw unauthorized();
+    user = authenticated.user;
+  }
+  return impersonated(user, request.headers, authorizer, signal);
+}
+
+async function permit(
+  { authorizer }: PipelineDeps,
+  user: UserInfo,
+  info: RequestInfo,
+  query: URLSearchParams,
+  signal: AbortSignal,
+): Promise<void> {
+  if (info.kind === 'path') {
+    const { decision, reason } = await authorizer.authorize({ user, kind: 'path', verb: info.verb, path: info.path }, signal);
+    if (decision === 'allow') return;
+    throw forbidden(user, info, reason);
+  }
+  const { group, version, resource, subresource, namespace, name, verb } = info;
+  const fieldSelector = query.get('fieldSelector') ?? '';
+  const labelSelector = query.get('labelSelector') ?? '';
+  const { decision, reason } = await authorizer.authorize(
+    { user, kind: 'resource', verb, group, version, resource, subresource, namespace, name, fieldSelector, labelSelector },
+    signal,
+  );
+  if (decision !== 'allow') throw forbidden(user, info, reason);
+}
+
+function forbidden(user: UserInfo, info: RequestInfo, reason: string | undefined): StatusError {
+  const detail = reason === undefined || reason === '' ? '' : `: ${reason}`;
+  if (info.kind === 'path') {
+    return forbiddenRequest(
+      { group: '', resource: '' },
+      '',
+      `User ${JSON.stringify(user.name)} cannot ${info.verb} path ${JSON.stringify(info.path)}${detail}`,
+    );
+  }
+  const what = info.subresource === '' ? info.resource : `${info.resource}/${info.subresource}`;
+  const where = info.namespace === '' ? 'at the cluster scope' : `in the namespace ${JSON.stringify(info.namespace)}`;
+  const why = `User ${JSON.stringify(user.name)} cannot ${info.verb} resource ${JSON.stringify(what)} in API group ${JSON.stringify(info.group)} ${where}${detail}`;
+  return forbiddenRequest({ group: info.group, resource: info.resource }, info.name, why);
+}
+
+/** A deadline that struck inside some call is the request's own Timeout. */
+function readable(error: unknown, request: ApiRequest, ended: AbortSignal): unknown {
+  if (error instanceof DeadlineError) return timeout('request did not complete within the allotted timeout');
+  if ((request.signal.aborted && error === request.signal.reason) || ended.aborted) return timeout('the request was given up');
+  return error;
+}
+
+function withWarnings(response: ApiResponse, warnings: Warnings): ApiResponse {
+  const headers = warnings.headers();
+  return headers.length === 0 ? response : { ...response, headers: { ...response.headers, warning: headers } };
+}
+
+/** Counts a long-running answer while it is being written. */
+function finished(response: ApiResponse, metrics: RequestMetrics, info: RequestInfo, longRunning: boolean): ApiResponse {
+  if (!longRunning || response.body.kind !== 'frames') return response;
+  const { frames } = response.body;
+  const counted = async function* (): AsyncGenerator<Encodable> {
+    const leave = metrics.longRunning(info);
+    try {
+      yield* frames;
+    } finally {
+      leave();
+    }
+  };
+  return { ...response, body: { kind: 'frames', frames: counted() } };
+}

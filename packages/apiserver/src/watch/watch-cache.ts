@@ -1,0 +1,372 @@
+import { abortable, BoundedQueue, type Clock, isAbort, type Logger, QueueFullError } from '@dure/foundation';
+import { CompactedError, type Revision, type Store, type StoreEvent } from '@dure/store';
+import { StoredObject } from '../registry/stored-object.ts';
+import { SortedMap } from './sorted-map.ts';
+
+/** What happened to one object. For a deletion `object` is its last state at the revision of the deletion. */
+export interface CacheEvent {
+  readonly kind: 'event';
+  readonly deleted: boolean;
+  readonly revision: Revision;
+  readonly object: StoredObject;
+  readonly previous?: StoredObject;
+}
+
+/** Everything up to `revision` has been delivered. */
+export interface CacheProgress {
+  readonly kind: 'progress';
+  readonly revision: Revision;
+}
+
+/** The cache has not been filled yet. At the API edge: TooManyRequests with Retry-After. */
+export class CacheNotReadyError extends Error {
+  override readonly name = 'CacheNotReadyError';
+  readonly code = 'CACHE_NOT_READY';
+}
+
+/** The cache did not reach the wanted revision in time. At the API edge: Timeout, "Too large resource version". */
+export class TooLargeRevisionError extends Error {
+  override readonly name = 'TooLargeRevisionError';
+  readonly code = 'CACHE_REVISION_TOO_LARGE';
+  readonly wanted: number;
+  readonly current: number;
+
+  constructor(wanted: number, current: number) {
+    super(`wait for revision ${wanted}: the newest is ${current}`);
+    this.wanted = wanted;
+    this.current = current;
+  }
+}
+
+/** Events after `wanted` have left the window. At the API edge: Expired. */
+export class TooOldRevisionError extends Error {
+  override readonly name = 'TooOldRevisionError';
+  readonly code = 'CACHE_REVISION_TOO_OLD';
+  readonly wanted: number;
+  readonly oldest: number;
+
+  constructor(wanted: number, oldest: number) {
+    super(`watch from revision ${wanted}: the oldest is ${oldest}`);
+    this.wanted = wanted;
+    this.oldest = oldest;
+  }
+}
+
+/** A watch ends: its consumer was too slow, or the cache has to be filled anew. The client comes back. */
+export class WatchEndedError extends Error {
+  override readonly name = 'WatchEndedError';
+  readonly code = 'WATCH_ENDED';
+}
+
+export interface WatchCacheOptions {
+  readonly store: Store;
+  /** With a trailing slash. */
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Events kept for watches that start from an older revision. */
+  readonly windowEvents?: number;
+  /** Events a watcher may lag behind before it is ended. */
+  readonly watcherEvents?: number;
+}
+
+/** A registered watcher: what stood there when it registered, and what came after. */
+export interface CacheWatch {
+  /** The revision that {@link initial} shows, or the one that was asked for. */
+  readonly revision: Revision;
+  /** In key order; empty for a watch from a revision. */
+  readonly initial: readonly StoredObject[];
+  /** Ends with {@link WatchEndedError} when the watcher is ended by the cache. */
+  readonly events: AsyncIterable<CacheEvent | CacheProgress>;
+  /** Queues progress at the present revision, for a bookmark in its right place. */
+  mark(): void;
+  /** No more events; those queued still come. */
+  close(): void;
+}
+
+const WINDOW_EVENTS = 4096;
+const WATCHER_EVENTS = 8192;
+const FILL_PAGE = 1000;
+const READY_TIMEOUT_MS = 5_000;
+/** Upstream waits as long before it says "Too large resource version". */
+const REVISION_TIMEOUT_MS = 3_000;
+const REFILL_DELAY_MS = 250;
+
+interface Waiter {
+  readonly revision: number;
+  resolve(): void;
+}
+
+interface Watcher {
+  readonly prefix: string;
+  readonly after: number;
+  readonly queue: BoundedQueue<CacheEvent | CacheProgress>;
+}
+
+/**
+ * All objects of one resource as of one revision, fed by a store watch, with the last events kept for watches from an older revision.
+ * Lists, gets and watches of clients are served from here; the store sees one watch however many clients there are.
+ */
+export class WatchCache {
+  readonly #options: WatchCacheOptions;
+  readonly #objects = new SortedMap<StoredObject>();
+  readonly #watchers = new Set<Watcher>();
+  readonly #waiters = new Set<Waiter>();
+  #window: CacheEvent[] = [];
+  /** Watches may start from here on: every later event is in the window. */
+  #windowStart = 0;
+  #revision = 0;
+  #changes = 0;
+  #ready = false;
+  #wakeReady: (() => void)[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(options: WatchCacheOptions) {
+    this.#options = options;
+  }
+
+  /** Fills the cache and follows the store until `signal` aborts. Called once; later calls return the first one's promise. */
+  run(signal: AbortSignal): Promise<void> {
+    this.#running ??= this.#loop(signal);
+    return this.#running;
+  }
+
+  /** The revision that the cache shows. */
+  get revision(): Revision {
+    return this.#revision as Revision;
+  }
+
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  /** Rises with every change. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size;
+  }
+
+  /** Objects by key, live. */
+  get objects(): ReadonlyMap<string, StoredObject> {
+    return this.#objects.map;
+  }
+
+  /** @throws {CacheNotReadyError} It was not filled in time. */
+  async ready(signal: AbortSignal): Promise<void> {
+    if (this.#ready) return;
+    const { clock, prefix } = this.#options;
+    const stop = new AbortController();
+    const filled = new Promise<true>((resolve) => this.#wakeReady.push(() => resolve(true)));
+    const late = clock.sleep(READY_TIMEOUT_MS, stop.signal).catch(() => undefined);
+    try {
+      const outcome = await abortable(Promise.race([filled, late]), signal);
+      if (outcome !== true) throw new CacheNotReadyError(`fill the cache of ${prefix}: still waiting for the store`);
+    } finally {
+      stop.abort();
+    }
+  }
+
+  /** Resolves once the cache shows `revision` or a later one. @throws {TooLargeRevisionError} @throws {CacheNotReadyError} */
+  async waitFor(revision: number, signal: AbortSignal): Promise<void> {
+    await this.ready(signal);
+    if (this.#revision >= revision) return;
+    const { clock, store } = this.#options;
+    const stop = new AbortController();
+    let waiter: Waiter | undefined;
+    const reached = new Promise<true>((resolve) => {
+      waiter = { revision, resolve: () => resolve(true) };
+      this.#waiters.add(waiter);
+    });
+    const late = clock.sleep(REVISION_TIMEOUT_MS, stop.signal).catch(() => undefined);
+    try {
+      await store.requestProgress();
+      const outcome = await abortable(Promise.race([reached, late]), signal);
+      if (outcome !== true) throw new TooLargeRevisionError(revision, this.#revision);
+    } finally {
+      stop.abort();
+      if (waiter !== undefined) this.#waiters.delete(waiter);
+    }
+  }
+
+  get(key: string): StoredObject | undefined {
+    return this.#objects.get(key);
+  }
+
+  /** In key order. */
+  range(prefix: string, after?: string): Iterable<StoredObject> {
+    return this.#objects.range(prefix, after);
+  }
+
+  /**
+   * Registers a watcher in one step with what it starts from.
+   * @param after `undefined`: begins with the present state. @throws {TooOldRevisionError}
+   */
+  watch(prefix: string, after: number | undefined): CacheWatch {
+    const queue = new BoundedQueue<CacheEvent | CacheProgress>(this.#options.watcherEvents ?? WATCHER_EVENTS);
+    const backlog: CacheEvent[] = [];
+    if (after !== undefined) {
+      if (after < this.#windowStart) throw new TooOldRevisionError(after, this.#windowStart);
+      for (let index = firstAfter(this.#window, after); index < this.#window.length; index += 1) {
+        const event = this.#window[index] as CacheEvent;
+        if (event.object.key.startsWith(prefix)) backlog.push(event);
+      }
+    }
+    const watcher: Watcher = { prefix, after: after ?? this.#revision, queue };
+    this.#watchers.add(watcher);
+    const forget = (): void => {
+      this.#watchers.delete(watcher);
+    };
+    return {
+      revision: (after ?? this.#revision) as Revision,
+      initial: after === undefined ? [...this.#objects.range(prefix)] : [],
+      events: drain(backlog, queue, forget),
+      mark: () => this.#push(watcher, { kind: 'progress', revision: this.#revision as Revision }),
+      close: () => {
+        forget();
+        queue.close();
+      },
+    };
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
+    const { log, clock, prefix } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#fill(signal);
+        await this.#follow(signal);
+      } catch (error) {
+        if (isAbort(error, signal)) break;
+        if (error instanceof CompactedError) log.info('watch cache fell behind the log', { prefix });
+        else log.warn('watch cache lost the store', { prefix, error });
+      }
+      if (signal.aborted) break;
+      await clock.sleep(REFILL_DELAY_MS, signal).catch(() => undefined);
+    }
+    this.#endWatchers('the server is shutting down');
+  }
+
+  async #fill(signal: AbortSignal): Promise<void> {
+    const { store, prefix } = this.#options;
+    const filled: StoredObject[] = [];
+    let at: Revision | undefined;
+    let after: string | undefined;
+    for (;;) {
+      const page = await store.list(prefix, {
+        limit: FILL_PAGE,
+        signal,
+        ...(at === undefined ? {} : { at }),
+        ...(after === undefined ? {} : { after }),
+      });
+      at = page.revision;
+      for (const entry of page.entries) filled.push(new StoredObject(entry.key, entry.value, entry.modifiedAt));
+      after = page.entries.at(-1)?.key;
+      if (page.remaining === 0 || after === undefined) break;
+    }
+    // Watchers of the time before cannot be told what happened in between.
+    this.#endWatchers('the watch cache was filled anew');
+    this.#objects.clear();
+    for (const object of filled) this.#objects.set(object.key, object);
+    this.#window = [];
+    this.#windowStart = at;
+    this.#changes += 1;
+    this.#ready = true;
+    this.#advance(at);
+    for (const wake of this.#wakeReady.splice(0)) wake();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { store, prefix } = this.#options;
+    for await (const batch of store.watch(prefix, this.#revision as Revision, signal)) {
+      if (!('kind' in batch)) {
+        for (const event of batch) this.#apply(event);
+      } else {
+        this.#advance(batch.revision);
+      }
+    }
+    signal.throwIfAborted();
+  }
+
+  #apply(event: StoreEvent): void {
+    const known = this.#objects.get(event.key);
+    let cached: CacheEvent;
+    if (event.kind === 'put') {
+      const object = new StoredObject(event.key, event.entry.value, event.revision);
+      this.#objects.set(event.key, object);
+      cached = { kind: 'event', deleted: false, revision: event.revision, object, ...(known === undefined ? {} : { previous: known }) };
+    } else {
+      const previous = known ?? new StoredObject(event.key, event.previous.value, event.previous.modifiedAt);
+      this.#objects.delete(event.key);
+      cached = { kind: 'event', deleted: true, revision: event.revision, object: previous.deletedAt(event.revision), previous };
+    }
+    this.#changes += 1;
+    this.#remember(cached);
+    for (const watcher of this.#watchers) {
+      if (event.key.startsWith(watcher.prefix) && event.revision > watcher.after) this.#push(watcher, cached);
+    }
+    this.#advance(event.revision);
+  }
+
+  #remember(event: CacheEvent): void {
+    const limit = this.#options.windowEvents ?? WINDOW_EVENTS;
+    this.#window.push(event);
+    // Cut in halves, so that keeping the window is constant time on average.
+    if (this.#window.length >= limit * 2) {
+      const dropped = this.#window.splice(0, this.#window.length - limit);
+      this.#windowStart = dropped.at(-1)?.revision ?? this.#windowStart;
+    }
+  }
+
+  #push(watcher: Watcher, item: CacheEvent | CacheProgress): void {
+    try {
+      watcher.queue.push(item);
+    } catch (error) {
+      if (!(error instanceof QueueFullError)) throw error;
+      this.#watchers.delete(watcher);
+      watcher.queue.destroy(new WatchEndedError(`watch ${watcher.prefix}: the client reads too slowly`));
+    }
+  }
+
+  #advance(revision: number): void {
+    if (revision > this.#revision) this.#revision = revision;
+    for (const waiter of this.#waiters) {
+      if (waiter.revision <= this.#revision) {
+        this.#waiters.delete(waiter);
+        waiter.resolve();
+      }
+    }
+  }
+
+  #endWatchers(reason: string): void {
+    for (const watcher of this.#watchers) watcher.queue.destroy(new WatchEndedError(`watch ${watcher.prefix}: ${reason}`));
+    this.#watchers.clear();
+  }
+}
+
+/** Index of the first event after `revision`; the window is in order. */
+function firstAfter(window: readonly CacheEvent[], revision: number): number {
+  let low = 0;
+  let high = window.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((window[middle] as CacheEvent).revision <= revision) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+async function* drain(
+  backlog: readonly CacheEvent[],
+  queue: BoundedQueue<CacheEvent | CacheProgress>,
+  forget: () => void,
+): AsyncGenerator<CacheEvent | CacheProgress> {
+  try {
+    yield* backlog;
+    yield* queue;
+  } finally {
+    forget();
+    queue.close();
+  }
+}
