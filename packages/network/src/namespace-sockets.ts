@@ -13,6 +13,8 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_KEEPALIVE = 9;
+const SO_REUSEPORT = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const SOL_IP = 0;
@@ -22,21 +24,27 @@ const IPV6_V6ONLY = 26;
 const ON = Uint8Array.of(1, 0, 0, 0);
 const BACKLOG = 4096;
 
+/** A TCP connection that may still be under way. */
+export interface OutgoingConnection {
+  /** What is written waits for the peer. A failure to connect is an `error` event (ECONNREFUSED and the like) before any data. */
+  readonly socket: Socket;
+  /** True once the peer has answered. Must not be asked after `socket` was destroyed. */
+  isConnected(): boolean;
+}
+
 /**
  * Sockets of one network namespace. Each is made by one synchronous call inside it, then handed to Node:
  * Node itself defers `listen` and `connect`, and would do them in the namespace of the process.
  */
 export interface NamespaceSockets extends Disposable {
-  /** A listening descriptor for `server.listen({ fd })`. @throws {SyscallError} Such as EADDRINUSE. */
+  /** A listening descriptor for `server.listen({ fd })`; what it accepts has no delay and keep-alive set. @throws {SyscallError} Such as EADDRINUSE. */
   listenTcp(address: string, port: number): number;
-  /**
-   * A socket that is still connecting; what is written waits. There is no `connect` event: a failure is an `error` event (ECONNREFUSED and the like)
-   * before any data.
-   * @throws {SyscallError} The kernel refused at once (no route, no free port).
-   */
-  connectTcp(address: string, port: number): Socket;
-  /** A bound UDP socket. `port` 0: any. @throws {SyscallError} */
+  /** @throws {SyscallError} The kernel refused at once (no route, no free port). */
+  connectTcp(address: string, port: number): OutgoingConnection;
+  /** A bound UDP socket; not yet listening for events. @throws {SyscallError} Such as EADDRINUSE. */
   bindUdp(address: string, port: number): UdpSocket;
+  /** A UDP socket that hears only its peer, and learns from an `error` event that it is gone. @throws {SyscallError} */
+  connectUdp(address: string, port: number): UdpSocket;
 }
 
 /** @param namespacePath Absent: the namespace of the process. The namespace is held open until disposed, even if the path goes away. */
@@ -70,7 +78,10 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
     listenTcp(address, port) {
       const fd = open(address, SOCK_STREAM);
       return closeOnError(fd, () => {
-        syscalls.setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, ON);
+        // Reuse of the port lets a new process listen before the old one stops.
+        for (const option of [SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE]) syscalls.setSocketOption(fd, SOL_SOCKET, option, ON);
+        // Accepted sockets inherit these: no call for each of them.
+        syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
         bind(fd, address, port);
         syscalls.listen(fd, BACKLOG);
         return fd;
@@ -82,13 +93,18 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
         syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
         syscalls.connect(fd, socketAddress(address, port));
       });
-      return new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+      const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+      return { socket, isConnected: () => syscalls.isConnected(fd) };
     },
     bindUdp(address, port) {
       const fd = open(address, SOCK_DGRAM);
       closeOnError(fd, () => bind(fd, address, port));
-      const socket = createSocket(familyOf(address) === 4 ? 'udp4' : 'udp6');
-      socket.bind({ fd });
+      return udpSocket(address, fd);
+    },
+    connectUdp(address, port) {
+      const socket = udpSocket(address, open(address, SOCK_DGRAM));
+      // At once, since the lookup is; the socket stays in the namespace it was made in.
+      socket.connect(port, address);
       return socket;
     },
     [Symbol.dispose]() {
@@ -96,6 +112,17 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
       if (there !== undefined) closeSync(there);
     },
   };
+}
+
+function udpSocket(address: string, fd: number): UdpSocket {
+  const family = familyOf(address);
+  // Every destination is an address already; Node's own lookup would put each datagram off to a later tick.
+  const socket = createSocket({
+    type: family === 4 ? 'udp4' : 'udp6',
+    lookup: (host: string, _options: unknown, done: (error: null, address: string, family: number) => void) => done(null, host, family),
+  });
+  socket.bind({ fd });
+  return socket;
 }
 
 /** struct sockaddr_in or sockaddr_in6. */

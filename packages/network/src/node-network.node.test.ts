@@ -21,7 +21,7 @@ async function whoCalls(lab: Lab, namespacePath: string, address: string, port: 
 /** Everything that a peer sends until it hangs up. */
 async function ask(lab: Lab, namespacePath: string, address: string, port: number): Promise<string> {
   using sockets = openNamespaceSockets(lab.syscalls, namespacePath);
-  const socket = sockets.connectTcp(address, port);
+  const { socket } = sockets.connectTcp(address, port);
   let answer = '';
   for await (const chunk of socket) answer += String(chunk);
   return answer;

@@ -7,7 +7,7 @@ import { AddressError, addressAt, parseCidr } from './ip-address.ts';
 import { type HostChange, openLedger } from './ledger.ts';
 import { GATEWAY, HOST_MAC, linkNames, POD_LINK, podMac, VXLAN_ID, VXLAN_OVERHEAD_BYTES, VXLAN_PORT, vxlanMac } from './link-plan.ts';
 import { hostRoute, Netlink, NetlinkError } from './netlink.ts';
-import { createNetworkNamespace, isNetworkNamespace, removeNetworkNamespace, within } from './network-namespace.ts';
+import { createNetworkNamespace, removeNetworkNamespace, within } from './network-namespace.ts';
 import { applyNftables } from './nftables.ts';
 import { type HostPort, NFTABLES_FAMILY, nftablesTableName, renderNftables } from './nftables-plan.ts';
 import { type PeerReach, planPeers, type Tunnel } from './peer-plan.ts';
@@ -259,9 +259,4 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
       host[Symbol.dispose]();
     },
   };
-}
-
-/** True once the services namespace of a node stands: what the proxy waits for. */
-export function isServicesNamespaceReady(path: string): boolean {
-  return isNetworkNamespace(path);
 }

@@ -40,5 +40,7 @@ export interface ServiceEntry {
 
 /** The whole desired state. Replaced, never edited. */
 export interface ServiceTable {
+  /** Zone of this node, where known: endpoints meant for it are preferred. */
+  readonly zone?: string;
   readonly services: readonly ServiceEntry[];
 }

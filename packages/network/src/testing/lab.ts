@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { AttachOptions, NodeNetworkConfig, PeerNode } from '../contract.ts';
 import { createNetworkNamespace, removeNetworkNamespace } from '../network-namespace.ts';
@@ -94,6 +95,8 @@ export async function openLab({ nodeCount, routed = false }: { nodeCount: number
     run(namespacePath, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/uplink0/disable_ipv6');
     run(namespacePath, 'ip', 'link', 'set', 'uplink0', 'up');
     if (routed) run(namespacePath, 'ip', 'route', 'add', 'default', 'via', `${network}.1`);
+    // The kernel reports the carrier a little later; listings taken before and after would differ by it.
+    while (!/ UP /.test(run(namespacePath, 'ip', '-br', 'link', 'show', 'uplink0'))) await setTimeout(10);
     const runDir = join(directory, 'run', name);
     mkdirSync(runDir, { recursive: true });
     const config: NodeNetworkConfig = {
