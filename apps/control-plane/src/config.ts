@@ -1,0 +1,113 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { LogLevel } from '@dure/foundation';
+
+/** Everything that the control plane is told; frozen, checked, complete. */
+export interface Config {
+  /** PKI and database lie here. */
+  readonly dataDir: string;
+  /** Where the administrator's kubeconfig is written. */
+  readonly kubeconfig: string;
+  readonly host: string;
+  readonly port: number;
+  /** What Pods and nodes are told of this API server. */
+  readonly advertiseAddress: string;
+  readonly podCIDR: string;
+  readonly nodePodPrefix: number;
+  readonly serviceCIDR: string;
+  readonly dnsAddress: string;
+  readonly clusterDomain: string;
+  /** Further names and addresses in the serving certificate. */
+  readonly serverNames: readonly string[];
+  readonly store: 'embedded' | 'memory';
+  readonly logLevel: LogLevel;
+}
+
+/** The command line had faults; each is one line of the message. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly code = 'CONFIG_INVALID';
+
+  constructor(faults: readonly string[]) {
+    super(`control-plane: ${faults.join('\ncontrol-plane: ')}`);
+  }
+}
+
+const DEFAULTS = {
+  'data-dir': '/var/lib/dure/server',
+  kubeconfig: '/var/lib/dure/kubeconfig',
+  listen: '0.0.0.0:6443',
+  'advertise-address': '127.0.0.1',
+  'pod-cidr': '10.42.0.0/16',
+  'node-pod-prefix': '24',
+  'service-cidr': '10.43.0.0/16',
+  'dns-address': '10.43.0.10',
+  'cluster-domain': 'cluster.local',
+  'server-name': [] as string[],
+  store: 'embedded',
+  'log-level': 'info',
+} as const;
+
+export const USAGE = `usage: dure server [options]
+${Object.entries(DEFAULTS)
+  .map(
+    ([name, value]) =>
+      `  --${name.padEnd(20)}${Array.isArray(value) ? 'further name or address of this server, may be repeated' : `default ${String(value)}`}`,
+  )
+  .join('\n')}`;
+
+/** @throws {ConfigError} with all faults at once. */
+export function parseConfig(argv: readonly string[]): Config {
+  const faults: string[] = [];
+  let values: Record<string, string | string[] | boolean | undefined> = {};
+  try {
+    ({ values } = parseArgs({
+      args: [...argv],
+      options: Object.fromEntries(
+        Object.entries(DEFAULTS).map(([name, value]) => [name, { type: 'string' as const, multiple: Array.isArray(value) }]),
+      ),
+    }));
+  } catch (error) {
+    throw new ConfigError([error instanceof Error ? error.message : String(error)]);
+  }
+  const text = (name: keyof typeof DEFAULTS): string => String(values[name] ?? DEFAULTS[name]);
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text('listen')) ?? [];
+  const check = (good: boolean, fault: string): void => void (good || faults.push(fault));
+  check(host !== '' && Number(port) > 0 && Number(port) < 65_536, `--listen ${text('listen')}: expected HOST:PORT`);
+  check(isIP(text('advertise-address')) !== 0, `--advertise-address ${text('advertise-address')}: expected an IP address`);
+  for (const name of ['pod-cidr', 'service-cidr'] as const) check(isCidr(text(name)), `--${name} ${text(name)}: expected ADDRESS/PREFIX`);
+  check(isIP(text('dns-address')) !== 0, `--dns-address ${text('dns-address')}: expected an IP address`);
+  const prefix = Number(text('node-pod-prefix'));
+  check(
+    Number.isInteger(prefix) && prefix > Number(text('pod-cidr').split('/')[1]) && prefix <= 30,
+    `--node-pod-prefix ${prefix}: must be longer than the Pod CIDR's and at most 30`,
+  );
+  check(['embedded', 'memory'].includes(text('store')), `--store ${text('store')}: expected embedded or memory`);
+  check(
+    ['debug', 'info', 'warn', 'error'].includes(text('log-level')),
+    `--log-level ${text('log-level')}: expected debug, info, warn or error`,
+  );
+  if (faults.length > 0) throw new ConfigError(faults);
+  return Object.freeze({
+    dataDir: resolve(text('data-dir')),
+    kubeconfig: resolve(text('kubeconfig')),
+    host: host.replace(/^\[|\]$/g, ''),
+    port: Number(port),
+    advertiseAddress: text('advertise-address'),
+    podCIDR: text('pod-cidr'),
+    nodePodPrefix: prefix,
+    serviceCIDR: text('service-cidr'),
+    dnsAddress: text('dns-address'),
+    clusterDomain: text('cluster-domain'),
+    serverNames: (values['server-name'] as string[] | undefined) ?? [],
+    store: text('store') as Config['store'],
+    logLevel: text('log-level') as LogLevel,
+  });
+}
+
+function isCidr(text: string): boolean {
+  const [address = '', prefix = ''] = text.split('/');
+  const family = isIP(address);
+  return family !== 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
+}
