@@ -1,4 +1,6 @@
+import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { errnoCode } from '@dure/foundation';
 import { Decompress } from 'fzstd';
 import { LayerRejectedError } from './errors.ts';
 
@@ -48,28 +50,23 @@ async function* startingWith(start: Uint8Array, rest: AsyncIterator<Uint8Array>)
 
 async function* gunzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const stream = createGunzip({ chunkSize: CHUNK_BYTES });
-  let failure: unknown;
-  const feeding = (async () => {
-    try {
-      for await (const chunk of source) {
-        if (stream.destroyed) return;
-        if (!stream.write(chunk)) await new Promise<void>((resolve) => stream.once('drain', resolve).once('close', resolve));
-      }
-      stream.end();
-    } catch (error) {
-      failure = error;
-      stream.destroy();
-    }
-  })();
+  let failure: { readonly error: unknown } | undefined;
+  const feeding = pipeline(source, stream).catch((error: unknown) => {
+    failure = { error };
+  });
   try {
     for await (const chunk of stream) yield chunk as Buffer;
   } catch (cause) {
-    if (failure === undefined) throw new LayerRejectedError('damaged gzip data', { cause });
+    await feeding;
+    // What zlib itself says comes with its code; all else is the source's failure and passes through.
+    const error = failure?.error ?? cause;
+    throw errnoCode(error)?.startsWith('Z_') === true || errnoCode(error) === 'ERR_STREAM_PREMATURE_CLOSE'
+      ? new LayerRejectedError('damaged gzip data', { cause: error })
+      : error;
   } finally {
     stream.destroy();
     await feeding;
   }
-  if (failure !== undefined) throw failure;
 }
 
 async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {

@@ -1,0 +1,27 @@
+export { cacheDirectory } from './cache.ts';
+export {
+  type Architecture,
+  type Distribution,
+  debianUnavailable,
+  downloadClosure,
+  hostArchitecture,
+  type PackageClosure,
+  type UnpackOptions,
+  unpackedClosure,
+  unpackPackages,
+} from './debian.ts';
+export {
+  type BuiltBlob,
+  type BuiltImage,
+  buildImage,
+  type FileRecipe,
+  type ImageRecipe,
+  type LayerRecipe,
+  writeDockerArchive,
+  writeLayoutArchive,
+} from './image-builder.ts';
+export { type PushTarget, pushImage, pushIndex } from './image-push.ts';
+export { busyboxImage, imagesUnavailable, type RecipeOptions, scratchImage, toolsImage, webImage } from './image-recipes.ts';
+export { freePort } from './ports.ts';
+export { type CommandResult, type Exit, findProgram, RunningProcess, runCommand, type StartOptions } from './process.ts';
+export { type RegistryOptions, registryUnavailable, startRegistry, type TestRegistry } from './registry.ts';
