@@ -15,7 +15,7 @@ export interface EmbeddedStoreOptions extends LogStoreLimits {
   readonly log: Logger;
   /** How long a volatile write may stay in memory. Default: one minute. */
   readonly flushIntervalMs?: number | undefined;
-  /** Space held back for the day that the disk is full. Default: 16 MiB. */
+  /** Space held back for the day that the disk is full. Default: 32 MiB, which a compaction of LevelDB fits in. */
   readonly reserveBytes?: number | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface EmbeddedStoreOptions extends LogStoreLimits {
  * @throws {StoreLockedError} Another process has it open. @throws {StoreOpenError} It cannot be read, or written, or is damaged.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
-  const { directory, clock, log, flushIntervalMs = 60_000, reserveBytes = 16 << 20, ...limits } = options;
+  const { directory, clock, log, flushIntervalMs = 60_000, reserveBytes = 32 << 20, ...limits } = options;
   const { journal, state, records, revision } = await open(options, () =>
     LevelJournal.open({
       directory: join(directory, 'level'),

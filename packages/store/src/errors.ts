@@ -96,3 +96,13 @@ export class StoreBrokenError extends Error {
     super(`append ${key}: the disk refuses writes`, options);
   }
 }
+
+/** Bytes on disk are not those that were written. What else the store holds can still be read. */
+export class StoreDamagedError extends Error {
+  override readonly name = 'StoreDamagedError';
+  readonly code = 'STORE_DAMAGED';
+
+  constructor(what: string) {
+    super(`read ${what}: the bytes on disk are damaged`);
+  }
+}

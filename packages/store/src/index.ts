@@ -7,6 +7,7 @@ export {
   SlowWatcherError,
   StoreBrokenError,
   StoreClosedError,
+  StoreDamagedError,
   StoreFullError,
   StoreLockedError,
   StoreOpenError,

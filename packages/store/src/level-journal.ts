@@ -24,6 +24,11 @@ const RESERVE_AHEAD = 10_000;
 /** Volatile values kept in memory, flushed or superseded; beyond it they all go to disk. */
 const VOLATILE_BYTES_MAX = 8 << 20;
 const FORGET_CHUNK = 500;
+/**
+ * On a full disk LevelDB's own compactions fail too, and every write after them until it is opened again; a small write right after that
+ * opening goes through.
+ */
+const ESSENTIAL_ATTEMPTS = 5;
 
 const LEVEL_OPTIONS = {
   keyEncoding: 'buffer',
@@ -235,31 +240,32 @@ export class LevelJournal implements Journal {
 
   /** One batch, one sync; `state` goes along if it is new. What is essential may use up the reserve. @throws {NoSpaceError} */
   async #writeBatch(operations: readonly Operation[], state: JournalState, { writes = [], isEssential }: BatchOptions): Promise<void> {
-    if (this.#broken !== undefined) throw this.#broken;
-    await this.#reopen();
     const isNewState = encodeState(state).compare(encodeState(this.#state)) !== 0;
-    const batch = [
-      ...this.#failed.flatMap(removalsOf),
-      ...(isNewState ? [{ type: 'put', key: STATE_KEY, value: encodeState(state) } as const] : []),
-      ...operations,
-    ];
-    if (batch.length === 0) return;
-    try {
-      await this.#db.batch(batch, { sync: true });
-      this.#failed = [];
-      this.#state = state;
-    } catch (cause) {
-      this.#failed.push(...writes.map(({ record }) => record.revision));
-      if (!isNoSpace(cause)) {
-        this.#broken = cause;
-        this.#log.error('disk refuses writes: the store is readable only', { error: cause });
-        throw cause;
+    if (operations.length === 0 && !isNewState) return;
+    const stateOperations = isNewState ? [{ type: 'put', key: STATE_KEY, value: encodeState(state) } as const] : [];
+    for (let attempt = 1; ; attempt += 1) {
+      if (this.#broken !== undefined) throw this.#broken;
+      try {
+        await this.#reopen();
+        await this.#db.batch([...this.#failed.flatMap(removalsOf), ...stateOperations, ...operations], { sync: true });
+        this.#failed = [];
+        this.#state = state;
+        return;
+      } catch (cause) {
+        this.#failed.push(...writes.map(({ record }) => record.revision));
+        await this.#survive(cause);
+        if (!isEssential || attempt === ESSENTIAL_ATTEMPTS) throw new NoSpaceError('write batch: no space left on the disk', { cause });
       }
-      const hadReserve = !this.#isFull;
-      await this.#enterFull();
-      if (!isEssential || !hadReserve) throw new NoSpaceError('write batch: no space left on the disk', { cause });
-      await this.#writeBatch(operations, state, { writes, isEssential });
     }
+  }
+
+  /** Makes what can be made of a failed write. @throws what the disk said, if it was not about space. */
+  async #survive(cause: unknown): Promise<void> {
+    if (isNoSpace(cause)) return this.#enterFull();
+    if (this.#closing.signal.aborted) throw cause;
+    this.#broken = cause;
+    this.#log.error('disk refuses writes: the store is readable only', { error: cause });
+    throw cause;
   }
 
   /** LevelDB's log may now end in half a record, and what followed it would be lost: opening again puts that right. */

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Revision } from './contract.ts';
+import { StoreDamagedError } from './errors.ts';
 import type { LogRecord } from './history.ts';
 import type { LostRange } from './journal.ts';
 
@@ -35,16 +36,6 @@ export interface JournalState {
   readonly lost?: LostRange;
 }
 
-/** Bytes on disk are not what was written there. */
-export class ChecksumError extends Error {
-  override readonly name = 'ChecksumError';
-  readonly code = 'JOURNAL_CHECKSUM';
-
-  constructor(what: string) {
-    super(`read ${what}: the bytes on disk are damaged`);
-  }
-}
-
 export function recordKey(revision: Revision): Buffer {
   return revisionKey('m', revision);
 }
@@ -60,11 +51,11 @@ export function encodeRecord({ kind, createdAt, key }: LogRecord): Buffer {
   return Buffer.concat([head, Buffer.from(key, 'utf8')]);
 }
 
-/** A record without what it replaced: that follows from the records before it. @throws {ChecksumError} `bytes` are no record. */
+/** A record without what it replaced: that follows from the records before it. @throws {StoreDamagedError} `bytes` are no record. */
 export function decodeRecord(key: Buffer, bytes: Buffer): Omit<LogRecord, 'previous'> {
   const kind = bytes[0];
   if (key.length !== 1 + REVISION_BYTES || bytes.length < 1 + REVISION_BYTES || (kind !== KIND_PUT && kind !== KIND_DELETE))
-    throw new ChecksumError(`record ${key.toString('hex')}`);
+    throw new StoreDamagedError(`record ${key.toString('hex')}`);
   return {
     kind: kind === KIND_PUT ? 'put' : 'delete',
     revision: Number(key.readBigUInt64BE(1)) as Revision,
@@ -80,10 +71,10 @@ export function encodeValue(value: Uint8Array): Buffer {
   return Buffer.concat([checksum, value]);
 }
 
-/** @throws {ChecksumError} The bytes do not fit their checksum. */
+/** @throws {StoreDamagedError} The bytes do not fit their checksum. */
 export function decodeValue(revision: Revision, bytes: Buffer): Uint8Array {
   const value = bytes.subarray(CHECKSUM_BYTES);
-  if (bytes.length < CHECKSUM_BYTES || crc32(value) !== bytes.readUInt32BE(0)) throw new ChecksumError(`value of revision ${revision}`);
+  if (bytes.length < CHECKSUM_BYTES || crc32(value) !== bytes.readUInt32BE(0)) throw new StoreDamagedError(`value of revision ${revision}`);
   return value;
 }
 
