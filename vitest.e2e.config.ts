@@ -1,11 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { TallyReporter } from './test/runner/src/tally-reporter.ts';
 
-/** Whole clusters on this machine and in virtual machines: one file at a time, as root. */
+/** Whole clusters on this machine: one file at a time, as root, in namespaces that the test runner makes. */
 export default defineConfig({
   test: {
     reporters: ['default', new TallyReporter()],
-    include: ['test/e2e/src/**/*.test.ts', 'test/lab/src/**/*.test.ts'],
+    include: ['test/e2e/src/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 1,
     fileParallelism: false,

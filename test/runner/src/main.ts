@@ -7,10 +7,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { planStages, type Stage } from './stages.ts';
+import { ISOLATION, planStages, type Stage } from './stages.ts';
 import { nothing, renderTally, sum, type Tally } from './tally.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
+const binaries = join(root, 'node_modules/.bin');
 const scratch = mkdtempSync(join(tmpdir(), 'dure-test-'));
 
 async function runStage(stage: Stage): Promise<Tally> {
@@ -19,20 +20,28 @@ async function runStage(stage: Stage): Promise<Tally> {
     console.log(`skipped: ${stage.name}: ${stage.unavailable}`);
     return { ...nothing, skipped: 1 };
   }
+  if (stage.prepare !== undefined && (await run(local(stage.prepare), process.env)) !== 0) return { ...nothing, failed: 1 };
   const tallyPath = join(scratch, `${stage.name.replaceAll(' ', '-')}.json`);
-  const [program = '', ...rest] = stage.argv;
-  const child = spawn(join(root, 'node_modules/.bin', program), rest, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH}`, DURE_TALLY: tallyPath },
-  });
-  const code = await new Promise<number>((resolve) =>
-    child.on('close', (status, signal) => resolve(status ?? (signal === null ? 1 : 128))),
-  );
+  const argv = [...(stage.isolated ? ISOLATION : []), ...local(stage.argv)];
+  const code = await run(argv, { ...process.env, DURE_TALLY: tallyPath, ...(stage.isolated ? { DURE_ISOLATED: '1' } : {}) });
   if (stage.kind === 'check') return code === 0 ? { ...nothing, passed: 1 } : { ...nothing, failed: 1 };
   const tally = readTally(tallyPath);
   // A run that died, or failed for a reason that no test shows, must not look green.
   return code !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally;
+}
+
+/** The program that the checkout installed, not one of the same name on PATH. */
+function local([name = '', ...args]: readonly string[]): readonly string[] {
+  return [join(binaries, name), ...args];
+}
+
+function run([program = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(program, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...env, PATH: `${binaries}${delimiter}${env.PATH}` },
+  });
+  return new Promise((resolve) => child.on('close', (status, signal) => resolve(status ?? (signal === null ? 1 : 128))));
 }
 
 function readTally(path: string): Tally {

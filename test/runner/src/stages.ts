@@ -3,6 +3,10 @@ export interface Stage {
   readonly name: string;
   readonly kind: 'check' | 'vitest';
   readonly argv: readonly string[];
+  /** Run before the stage, with the machine's own network: fetches and builds what the tests need. Its failure is the stage's. */
+  readonly prepare?: readonly string[];
+  /** Runs in network, mount and process namespaces of its own: it cannot disturb a cluster that runs here, nor leave links and mounts behind. */
+  readonly isolated?: boolean;
   /** Why the stage cannot run here; its tests then count as one skip. */
   readonly unavailable?: string;
 }
@@ -10,6 +14,12 @@ export interface Stage {
 export interface Machine {
   readonly root: boolean;
 }
+
+/** Makes the namespaces of an isolated stage; they, and every process in them, end with the process that asked for them. */
+export const ISOLATION = [
+  ...['setpriv', '--pdeathsig', 'KILL', '--', 'unshare', '--net', '--mount', '--pid', '--fork', '--kill-child=KILL'],
+  ...['--mount-proc', '--propagation', 'private', '--'],
+];
 
 /** Checks count as one test each; a vitest stage counts its tests. */
 export function planStages({ root }: Machine): readonly Stage[] {
@@ -24,6 +34,14 @@ export function planStages({ root }: Machine): readonly Stage[] {
     },
     { name: 'units', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.config.ts'] },
     { name: 'node', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.node.config.ts'], ...needsRoot },
-    { name: 'end to end', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.e2e.config.ts'], ...needsRoot },
+    { name: 'end to end', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.e2e.config.ts'], isolated: true, ...needsRoot },
+    {
+      name: 'lab',
+      kind: 'vitest',
+      argv: ['vitest', 'run', '--config', 'vitest.lab.config.ts'],
+      prepare: ['tsx', 'test/lab/src/prepare.ts'],
+      isolated: true,
+      ...needsRoot,
+    },
   ];
 }

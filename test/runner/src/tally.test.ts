@@ -15,7 +15,7 @@ describe('the closing line', () => {
 describe('planStages', () => {
   it('says why a stage cannot run without root', () => {
     const unavailable = planStages({ root: false }).flatMap(({ name, unavailable: reason }) => (reason === undefined ? [] : [name]));
-    expect(unavailable).toEqual(['node', 'end to end']);
+    expect(unavailable).toEqual(['node', 'end to end', 'lab']);
     expect(planStages({ root: true }).every(({ unavailable: reason }) => reason === undefined)).toBe(true);
   });
 });
