@@ -1,3 +1,4 @@
+export { UnknownCapabilityError } from './capabilities.ts';
 export type {
   ContainerConfig,
   ContainerEvent,
@@ -21,3 +22,16 @@ export type {
   SecuritySpec,
   StreamSession,
 } from './contract.ts';
+export { ControlClosedError } from './control.ts';
+export {
+  ContainerExecError,
+  ContainerStartError,
+  NativeStepError,
+  RuntimeHostError,
+  RuntimeNotFoundError,
+  RuntimeStateError,
+} from './errors.ts';
+export { type NativeFailure, parseNativeFailure } from './native-failure.ts';
+export { builtBinary, type NativeRuntime, type NativeRuntimeOptions, openNativeRuntime } from './native-runtime.ts';
+export { signalNumber, UnknownSignalError } from './signal-number.ts';
+export { ExecTimeoutError, SessionClosedError } from './stream-session.ts';
