@@ -1,0 +1,67 @@
+import type { Clock, Random } from '@dure/foundation';
+import { admissionChain } from './admission/admission-chain.ts';
+import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { nodeRestriction } from './admission/node-restriction.ts';
+import { priority } from './admission/priority.ts';
+import { rbacEscalation } from './admission/rbac-escalation.ts';
+import { serviceAccount } from './admission/service-account.ts';
+import { taintNodesByCondition } from './admission/taint-nodes-by-condition.ts';
+import { ClusterAuthenticator } from './authentication/cluster-authenticator.ts';
+import { ServiceAccountAuthenticator } from './authentication/service-account-authenticator.ts';
+import { ServiceAccountIssuer } from './authentication/service-account-issuer.ts';
+import { signingKeyOf } from './authentication/service-account-keys.ts';
+import { AuthorizerChain } from './authorization/authorizer-chain.ts';
+import { NodeAuthorizer } from './authorization/node-authorizer.ts';
+import { RbacAuthorizer } from './authorization/rbac-authorizer.ts';
+import type { Admission } from './contract/admission.ts';
+import type { Authenticator } from './contract/authenticator.ts';
+import type { Authorizer } from './contract/authorizer.ts';
+import type { ObjectReader } from './contract/object-reader.ts';
+import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
+
+export interface ClusterAccessOptions {
+  /** `iss` of ServiceAccount tokens, and the audience of those that name none. */
+  readonly issuer: string;
+  /** PEM of the key that signs them. */
+  readonly serviceAccountKeyPem: string;
+  /** Whether requests without credentials are served as `system:anonymous`. */
+  readonly anonymous: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Who may do what in an ordinary cluster: the makers that an API server is given. */
+export interface ClusterAccess {
+  authenticator(reads: ObjectReader): Authenticator;
+  authorizer(reads: ObjectReader): Authorizer;
+  admission(reads: ObjectReader, authorizer: Authorizer): Admission;
+  serviceAccountTokens(reads: ObjectReader): ServiceAccountTokens;
+}
+
+export function clusterAccess({ issuer, serviceAccountKeyPem, anonymous, clock, random }: ClusterAccessOptions): ClusterAccess {
+  const key = signingKeyOf(serviceAccountKeyPem);
+  const audiences = [issuer];
+  return {
+    authenticator: (reader) =>
+      new ClusterAuthenticator({
+        serviceAccounts: new ServiceAccountAuthenticator({ issuers: [issuer], audiences, keys: [key], reader, clock }),
+        reader,
+        clock,
+        anonymous,
+      }),
+    authorizer: (reader) => new AuthorizerChain([new NodeAuthorizer(reader), new RbacAuthorizer(reader)]),
+    // In upstream's order: what fills in comes before what judges.
+    admission: (reader, authorizer) =>
+      admissionChain([
+        namespaceLifecycle(reader),
+        serviceAccount(reader, random),
+        nodeRestriction(reader),
+        taintNodesByCondition,
+        priority(reader),
+        defaultTolerationSeconds,
+        rbacEscalation(authorizer, new RbacAuthorizer(reader)),
+      ]),
+    serviceAccountTokens: (reader) => new ServiceAccountIssuer({ issuer, audiences, key, reader, clock, random }),
+  };
+}
