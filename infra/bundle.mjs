@@ -14,6 +14,9 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
+  // CommonJS has no import.meta: modules that look for files beside themselves look beside the bundle.
+  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  define: { 'import.meta.url': 'bundleUrl' },
   sourcemap: 'linked',
   legalComments: 'none',
   logLevel: 'warning',
