@@ -1,8 +1,8 @@
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { errnoCode } from '@dure/foundation';
-import { Decompress } from 'fzstd';
 import { LayerRejectedError } from './errors.ts';
+import { unzstd } from './zstd.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -67,24 +67,4 @@ async function* gunzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     stream.destroy();
     await feeding;
   }
-}
-
-async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const ready: Uint8Array[] = [];
-  const stream = new Decompress((data) => {
-    if (data.length > 0) ready.push(data);
-  });
-  const run = (step: () => void): void => {
-    try {
-      step();
-    } catch (cause) {
-      throw new LayerRejectedError('damaged zstd data', { cause });
-    }
-  };
-  for await (const chunk of source) {
-    run(() => stream.push(chunk));
-    yield* ready.splice(0);
-  }
-  run(() => stream.push(new Uint8Array(0), true));
-  yield* ready.splice(0);
 }

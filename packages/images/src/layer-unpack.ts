@@ -67,6 +67,7 @@ const SMALL_FILE_BYTES_MAX = 1024 * 1024;
 /** The pool behind file calls has 4 threads, 16 in the agent: more lanes would only wait there. */
 const LANES_MAX = 16;
 const LANE_BYTES_MAX = 16 * 1024 * 1024;
+const TURN_BYTES = 4 * 1024 * 1024;
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 /** 2514: past what file systems store. Archives claim any time. */
 const MTIME_SECONDS_MAX = 2 ** 34;
@@ -117,12 +118,18 @@ async function* measured(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let bytes = 0;
+  let sinceTurn = 0;
   for await (const chunk of source) {
     signal.throwIfAborted();
     bytes += chunk.length;
     if (bytes > bytesMax) throw new LayerRejectedError(`unpacked it is larger than the configured ${bytesMax} bytes`);
     digester.update(chunk);
     yield chunk;
+    sinceTurn += chunk.length;
+    if (sinceTurn < TURN_BYTES) continue;
+    // Content that is passed over costs no input or output, and a bomb could then hold the loop for seconds.
+    sinceTurn = 0;
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
 

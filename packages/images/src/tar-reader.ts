@@ -39,6 +39,8 @@ export class TarReader {
   #contentLeft = 0;
   #padding = 0;
   #ended = false;
+  /** Records that hold for all members after them. */
+  #globalPax: PaxRecords | undefined;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
@@ -49,7 +51,6 @@ export class TarReader {
     let longName: string | undefined;
     let longLink: string | undefined;
     let pax: PaxRecords | undefined;
-    let globalPax: PaxRecords | undefined;
     for (;;) {
       if (this.#contentLeft + this.#padding > 0) await this.#skip();
       if (this.#ended) return undefined;
@@ -74,7 +75,7 @@ export class TarReader {
           pax = parsePax(await this.#record(size));
           continue;
         case 'g':
-          globalPax = parsePax(await this.#record(size));
+          this.#globalPax = parsePax(await this.#record(size));
           continue;
         case 'L':
           longName = cString(await this.#record(size));
@@ -83,7 +84,7 @@ export class TarReader {
           longLink = cString(await this.#record(size));
           continue;
         default: {
-          const records = globalPax === undefined ? (pax ?? new Map()) : new Map([...globalPax, ...(pax ?? [])]);
+          const records = this.#globalPax === undefined ? (pax ?? new Map()) : new Map([...this.#globalPax, ...(pax ?? [])]);
           const entry = toEntry(header, flag, size, records, longName, longLink);
           this.#contentLeft = entry?.sizeBytes ?? size;
           this.#padding = (BLOCK - (this.#contentLeft % BLOCK)) % BLOCK;
