@@ -6,7 +6,6 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
   conditions: 'type',
   containers: 'name',
   initContainers: 'name',
-  containerStatuses: 'name',
   env: 'name',
   volumes: 'name',
   volumeMounts: 'mountPath',
