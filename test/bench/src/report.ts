@@ -1,0 +1,93 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type ComparisonResult, type MetricResult, readable, type Spread } from './compare.ts';
+
+const README = fileURLToPath(new URL('../README.md', import.meta.url));
+
+/** Numbers that stand alone, beside an aim: sizes, and times without a peer. */
+export interface Readings {
+  readonly title: string;
+  readonly setting: string;
+  readonly rows: readonly { readonly what: string; readonly measured: string; readonly aim?: string }[];
+}
+
+export type BenchResult =
+  | { readonly kind: 'comparison'; readonly result: ComparisonResult }
+  | { readonly kind: 'readings'; readonly result: Readings };
+
+export function renderResult(bench: BenchResult): string {
+  return bench.kind === 'comparison' ? renderComparison(bench.result) : renderReadings(bench.result);
+}
+
+/** Puts a result in its place in the README, between the markers that carry the bench's name; what a run printed, nothing else. */
+export function recordResult(name: string, text: string, today: string): void {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const readme = readFileSync(README, 'utf8');
+  const section = `${begin}\n${text}\n\nMeasured ${today} on ${machine()}.\n${end}`;
+  const start = readme.indexOf(begin);
+  const updated =
+    start === -1
+      ? `${readme.trimEnd()}\n\n${section}\n`
+      : readme.slice(0, start) + section + readme.slice(readme.indexOf(end) + end.length);
+  writeFileSync(README, updated);
+}
+
+function renderComparison({ title, setting, rounds, metrics }: ComparisonResult): string {
+  const names = metrics[0]?.contenders.map(({ name }) => name) ?? [];
+  const peers = names.slice(1);
+  const head = ['metric', ...names, ...peers.map((peer) => `ratio to ${peer}`), 'aim'];
+  const rows = metrics.map((metric) => [
+    metric.metric,
+    ...names.map((name) => measuredBy(metric, name)),
+    ...peers.map((peer) => ratioOf(metric, peer)),
+    aimsOf(metric),
+  ]);
+  return [
+    `## ${title}`,
+    '',
+    `${setting} ${rounds} rounds, alternating; median (lowest to highest). A ratio above 1 is in Dure's favour.`,
+    '',
+    ...table(head, rows),
+  ].join('\n');
+}
+
+function renderReadings({ title, setting, rows }: Readings): string {
+  return [
+    `## ${title}`,
+    '',
+    setting,
+    '',
+    ...table(
+      ['what', 'measured', 'aim'],
+      rows.map(({ what, measured, aim = '' }) => [what, measured, aim]),
+    ),
+  ].join('\n');
+}
+
+function measuredBy({ contenders }: MetricResult, name: string): string {
+  const found = contenders.find((contender) => contender.name === name);
+  return found === undefined ? '' : showSpread(found.value);
+}
+
+function ratioOf({ ratios }: MetricResult, peer: string): string {
+  const found = ratios.find((ratio) => ratio.peer === peer);
+  return found === undefined ? '' : showSpread(found.ratio);
+}
+
+function aimsOf({ ratios }: MetricResult): string {
+  return ratios.flatMap(({ peer, aim }) => (aim === undefined ? [] : `${aim} of ${peer}`)).join('; ');
+}
+
+function showSpread({ median, min, max }: Spread): string {
+  return `${readable(median)} (${readable(min)} to ${readable(max)})`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  return [`| ${head.join(' | ')} |`, `|${head.map(() => '---|').join('')}`, ...rows.map((row) => `| ${row.join(' | ')} |`)];
+}
+
+function machine(): string {
+  const [processor] = cpus();
+  return `${cpus().length} cores (${processor?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node.js ${process.version}`;
+}
