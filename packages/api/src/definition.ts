@@ -80,8 +80,12 @@ export interface Strategy {
   defaults?(object: JsonObject): void;
   /** Before a create is validated: clears what clients may not set (`status`), sets `generation`. */
   prepareForCreate?(object: JsonObject): void;
-  /** Before an update is validated: keeps what this door may not change (`status` on the main resource, `spec` on /status), bumps `generation`. */
+  /** Before an update of the main resource is validated: keeps what this door may not change (`status`), bumps `generation`. */
   prepareForUpdate?(object: JsonObject, old: JsonObject): void;
+  /** Before an update of /status is validated: keeps everything but the status. */
+  prepareForStatusUpdate?(object: JsonObject, old: JsonObject): void;
+  /** What is wrong with `metadata.name`; absent: it must be a DNS subdomain. */
+  checkName?(name: string): string[];
   /** Beyond the schema. */
   validate?(object: JsonObject): FieldError[];
   /** Immutable fields and transitions. */
@@ -90,8 +94,11 @@ export interface Strategy {
   validateStatusUpdate?(object: JsonObject, old: JsonObject): FieldError[];
   /** Values for field selectors beyond `metadata.name` and `metadata.namespace`. */
   selectableFields?(object: JsonObject): Readonly<Record<string, string>>;
-  /** Seconds a delete waits by default; `undefined`: deletes at once. Pods give `spec.terminationGracePeriodSeconds`. */
-  gracePeriodSeconds?(object: JsonObject): number | undefined;
+  /**
+   * Seconds that a delete waits; 0 or `undefined`: deletes at once. Pods give `spec.terminationGracePeriodSeconds`, or 0 where nothing runs.
+   * @param requested What the delete's options ask for.
+   */
+  gracePeriodSeconds?(object: JsonObject, requested?: number): number | undefined;
   /** Finalizers that a new object starts with (Namespaces have theirs in `spec.finalizers`, not here). */
   readonly unconditionalUpdateAllowed?: boolean;
   /** PUT of an absent name creates it (Lease, Endpoints, EndpointSlice, Event, ... as upstream). */
@@ -103,6 +110,11 @@ export interface KindVersion {
   readonly served: boolean;
   readonly deprecated?: boolean;
   readonly schema: SchemaNode;
+  /**
+   * Custom kinds: a value of the wrong type is a fault of validation, not of decoding, and the schema itself validates.
+   * Built-in kinds are decoded as typed objects and validated by their strategy.
+   */
+  readonly structural?: boolean;
   readonly columns: readonly TableColumn[];
   /** To and from the storage version; absent where the shapes are equal. */
   toStorage?(object: JsonObject): JsonObject;
@@ -127,7 +139,9 @@ export interface KindDefinition {
   readonly versions: readonly KindVersion[];
   readonly storageVersion: string;
   readonly subresources: readonly SubresourceDefinition[];
-  /** JSON paths of the scale subresource, dotted (`spec.replicas`). */
+  /** Objects are kept as another collection's, in its storage version: `events.k8s.io` events are core events. */
+  readonly storedAs?: { readonly group: string; readonly resource: string };
+  /** JSON paths of the scale subresource, dotted (`spec.replicas`). At the selector's path stands a string, a LabelSelector or a map of labels. */
   readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath?: string };
   readonly strategy: Strategy;
 }

@@ -595,6 +595,21 @@ export type {
 export { formatGoDuration, parseGoDurationMs } from './go-duration.ts';
 export { formatAge, humanDuration } from './human-duration.ts';
 export {
+  cloneJson,
+  equalJson,
+  isJsonObject,
+  listAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  own,
+  semanticEqual,
+  stringAt,
+  stringsAt,
+  trueAt,
+  valueAt,
+} from './json-value.ts';
+export {
   joinApiVersion,
   KindRegistry,
   KindTakenError,
@@ -602,6 +617,11 @@ export {
   type ServedKind,
   splitApiVersion,
 } from './kind-registry.ts';
+export { builtinKinds } from './kinds/builtin.ts';
+export { decodeObject } from './kinds/decode-object.ts';
+export { type PodQosClass, podQosClass } from './kinds/pods/pod-qos.ts';
+export { type PodSummary, summarizePod } from './kinds/tables/pod.ts';
+export { validateChangedObject, validateChangedStatus, validateNewObject } from './kinds/validate-object.ts';
 export {
   compileLabelSelector,
   everyLabel,
@@ -648,6 +668,9 @@ export type {
   ResourceRef,
   WatchEvent,
 } from './object.ts';
+export { validateAnnotations, validateObjectMeta, validateObjectMetaUpdate } from './object-meta-validation.ts';
+export { applyMergePatch } from './patch/merge-patch.ts';
+export { applyStrategicMerge, StrategicMergeError } from './patch/strategic-merge.ts';
 export {
   addQuantities,
   canonicalQuantity,
@@ -736,6 +759,9 @@ export {
   volumeAttributesClasses,
 } from './resources.ts';
 export { builtinSchemas, resolve as resolveSchema, schemaBook } from './schema/builtin-book.ts';
+export { type Decoded, DecodeError, decodeBySchema } from './schema/decode.ts';
+export { decodeStructural } from './schema/structural.ts';
+export { validateNode, validateStructural } from './schema/structural-validation.ts';
 export {
   alreadyExists,
   applyConflict,

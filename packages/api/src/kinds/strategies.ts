@@ -1,0 +1,183 @@
+/** What each built-in kind decides about its objects, by kind. The rules themselves are in the folders beside this file. */
+import type { JsonObject, KindVersion, Strategy, TableColumn } from '../definition.ts';
+import { ensureObject, numberAt, objectAt, objectsAt, own, stringAt, trueAt } from '../json-value.ts';
+import { checkDns1123Label, checkPathSegment } from '../name-syntax.ts';
+import * as clusterDefaults from './cluster/cluster-defaults.ts';
+import * as coreDefaults from './core/core-defaults.ts';
+import { eventStrategy, eventsV1Columns, eventsV1Conversion, eventsV1Strategy } from './core/events.ts';
+import { combine, copyField, lifecycle } from './lifecycle.ts';
+import { podStrategy } from './pods/pod.ts';
+import { defaultPodTemplate } from './pods/pod-spec-defaults.ts';
+import { autoscalerV1Conversion } from './workloads/autoscaler-conversion.ts';
+import * as workloadDefaults from './workloads/workload-defaults.ts';
+
+const ANY_UPDATE: Strategy = { unconditionalUpdateAllowed: true };
+const UPSERT: Strategy = { createOnUpdateAllowed: true };
+
+/** RBAC names are path segments: `system:controller:x` is one. */
+const rbac = combine(ANY_UPDATE, UPSERT, { checkName: checkPathSegment });
+
+export const strategies = {
+  pod: podStrategy,
+  podTemplate: combine(lifecycle({ generation: true, desired: ['template'] }), ANY_UPDATE, {
+    defaults: (template) => defaultPodTemplate(objectAt(template, 'template')),
+  }),
+  namespace: combine(ANY_UPDATE, {
+    defaults: coreDefaults.defaultNamespace,
+    checkName: checkDns1123Label,
+    prepareForCreate(namespace) {
+      namespace.status = { phase: 'Active' };
+      const spec = ensureObject(namespace, 'spec');
+      const finalizers = Array.isArray(own(spec, 'finalizers')) ? (own(spec, 'finalizers') as string[]) : [];
+      if (!finalizers.includes('kubernetes')) spec.finalizers = [...finalizers, 'kubernetes'];
+    },
+    // Finalizers of the spec go through /finalize alone.
+    prepareForUpdate(namespace, old) {
+      copyField(ensureObject(namespace, 'spec'), objectAt(old, 'spec') ?? {}, 'finalizers');
+      copyField(namespace, old, 'status');
+    },
+    prepareForStatusUpdate: (namespace, old) => copyField(namespace, old, 'spec'),
+    selectableFields: (namespace) => ({
+      'status.phase': stringAt(namespace, 'status', 'phase'),
+      name: stringAt(namespace, 'metadata', 'name'),
+    }),
+  }),
+  node: combine(ANY_UPDATE, {
+    defaults: coreDefaults.defaultNode,
+    prepareForUpdate: (node, old) => copyField(node, old, 'status'),
+    prepareForStatusUpdate: (node, old) => copyField(node, old, 'spec'),
+    selectableFields: (node) => ({ 'spec.unschedulable': String(trueAt(node, 'spec', 'unschedulable')) }),
+  }),
+  service: combine(lifecycle({ status: true }), ANY_UPDATE, UPSERT, {
+    defaults: coreDefaults.defaultService,
+    checkName: checkDns1123Label,
+    selectableFields: (service) => ({
+      'spec.clusterIP': stringAt(service, 'spec', 'clusterIP'),
+      'spec.type': stringAt(service, 'spec', 'type'),
+    }),
+  }),
+  endpoints: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultEndpoints }),
+  endpointSlice: combine(lifecycle({ generation: true, desired: ['addressType', 'endpoints', 'ports'] }), ANY_UPDATE, {
+    defaults: coreDefaults.defaultEndpointSlice,
+  }),
+  configMap: ANY_UPDATE,
+  secret: combine(ANY_UPDATE, {
+    defaults: coreDefaults.defaultSecret,
+    selectableFields: (secret) => ({ type: stringAt(secret, 'type') }),
+  }),
+  serviceAccount: {},
+  event: eventStrategy,
+  eventsV1: { strategy: eventsV1Strategy, conversion: eventsV1Conversion, columns: eventsV1Columns } satisfies {
+    strategy: Strategy;
+    conversion: Pick<KindVersion, 'toStorage' | 'fromStorage'>;
+    columns: readonly TableColumn[];
+  },
+  limitRange: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultLimitRange }),
+  resourceQuota: combine(lifecycle({ status: true }), ANY_UPDATE),
+  persistentVolume: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    defaults: coreDefaults.defaultPersistentVolume,
+    prepareForCreate(volume) {
+      volume.status = { phase: 'Pending' };
+    },
+  }),
+  persistentVolumeClaim: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    defaults: coreDefaults.defaultPersistentVolumeClaim,
+    prepareForCreate(claim) {
+      claim.status = { phase: 'Pending' };
+    },
+  }),
+  replicationController: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: workloadDefaults.defaultReplicationController,
+    selectableFields: (controller) => ({ 'status.replicas': String(numberAt(controller, 'status', 'replicas') ?? 0) }),
+  }),
+  deployment: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultDeployment }),
+  replicaSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: workloadDefaults.defaultReplicaSet,
+    selectableFields: (replicaSet) => ({ 'status.replicas': String(numberAt(replicaSet, 'status', 'replicas') ?? 0) }),
+  }),
+  statefulSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultStatefulSet }),
+  daemonSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultDaemonSet }),
+  controllerRevision: {},
+  job: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: workloadDefaults.defaultJob,
+    selectableFields: (job) => ({ 'status.successful': String(numberAt(job, 'status', 'succeeded') ?? 0) }),
+  }),
+  cronJob: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultCronJob }),
+  horizontalPodAutoscaler: combine(lifecycle({ status: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultHorizontalPodAutoscaler }),
+  horizontalPodAutoscalerV1: autoscalerV1Conversion,
+  podDisruptionBudget: lifecycle({ status: true, generation: true }),
+  lease: UPSERT,
+  role: rbac,
+  clusterRole: rbac,
+  roleBinding: combine(rbac, { defaults: clusterDefaults.defaultRoleBinding }),
+  clusterRoleBinding: combine(rbac, { defaults: clusterDefaults.defaultRoleBinding }),
+  certificateSigningRequest: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    prepareForUpdate: (request, old) => copyField(request, old, 'spec'),
+    selectableFields: (request) => ({ 'spec.signerName': stringAt(request, 'spec', 'signerName') }),
+  }),
+  ingress: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE),
+  ingressClass: combine(lifecycle({ generation: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultIngressClass }),
+  networkPolicy: combine(lifecycle({ generation: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultNetworkPolicy }),
+  ipAddress: combine(ANY_UPDATE, {
+    selectableFields: (address) => ({
+      'spec.parentRef.group': stringAt(address, 'spec', 'parentRef', 'group'),
+      'spec.parentRef.resource': stringAt(address, 'spec', 'parentRef', 'resource'),
+      'spec.parentRef.namespace': stringAt(address, 'spec', 'parentRef', 'namespace'),
+      'spec.parentRef.name': stringAt(address, 'spec', 'parentRef', 'name'),
+    }),
+  }),
+  serviceCIDR: combine(lifecycle({ status: true }), ANY_UPDATE),
+  storageClass: combine(ANY_UPDATE, { defaults: clusterDefaults.defaultStorageClass }),
+  volumeAttachment: lifecycle({ status: true }),
+  volumeAttributesClass: ANY_UPDATE,
+  csiDriver: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultCsiDriver }),
+  csiNode: {},
+  csiStorageCapacity: {},
+  priorityClass: combine(ANY_UPDATE, {
+    defaults: clusterDefaults.defaultPriorityClass,
+    prepareForCreate(priorityClass) {
+      ensureObject(priorityClass, 'metadata').generation = 1;
+    },
+  }),
+  runtimeClass: {},
+  deviceClass: combine(lifecycle({ generation: true }), ANY_UPDATE),
+  resourceClaim: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    defaults: (claim) => clusterDefaults.defaultDeviceRequests(objectAt(claim, 'spec')),
+  }),
+  resourceClaimTemplate: combine(ANY_UPDATE, {
+    defaults: (template) => clusterDefaults.defaultDeviceRequests(objectAt(template, 'spec', 'spec')),
+  }),
+  resourceSlice: combine(lifecycle({ generation: true }), ANY_UPDATE, {
+    selectableFields: (slice) => ({
+      'spec.nodeName': stringAt(slice, 'spec', 'nodeName'),
+      'spec.driver': stringAt(slice, 'spec', 'driver'),
+    }),
+  }),
+  mutatingWebhookConfiguration: combine(lifecycle({ generation: true, desired: ['webhooks'] }), {
+    defaults: clusterDefaults.defaultWebhookConfiguration(true),
+  }),
+  validatingWebhookConfiguration: combine(lifecycle({ generation: true, desired: ['webhooks'] }), {
+    defaults: clusterDefaults.defaultWebhookConfiguration(false),
+  }),
+  validatingAdmissionPolicy: combine(lifecycle({ status: true, generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicy }),
+  mutatingAdmissionPolicy: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicy }),
+  admissionPolicyBinding: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicyBinding }),
+  customResourceDefinition: combine(lifecycle({ status: true, generation: true }), {
+    defaults: clusterDefaults.defaultCustomResourceDefinition,
+    prepareForCreate(definition) {
+      const stored = objectsAt(definition, 'spec', 'versions').find((version) => version.storage === true);
+      if (stored !== undefined) definition.status = { storedVersions: [stringAt(stored, 'name')] };
+    },
+    prepareForUpdate(definition) {
+      const status: JsonObject = ensureObject(definition, 'status');
+      const stored = objectsAt(definition, 'spec', 'versions').find((version) => version.storage === true);
+      const names = Array.isArray(status.storedVersions) ? status.storedVersions : [];
+      if (stored !== undefined && !names.includes(stringAt(stored, 'name'))) status.storedVersions = [...names, stringAt(stored, 'name')];
+    },
+  }),
+  apiService: combine(lifecycle({ status: true }), { defaults: clusterDefaults.defaultApiService }),
+  flowSchema: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultFlowSchema }),
+  priorityLevelConfiguration: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: clusterDefaults.defaultPriorityLevel,
+  }),
+} as const satisfies Record<string, unknown>;

@@ -1,0 +1,37 @@
+/** All faults of an object on its way into the store: metadata, a custom kind's schema, and the kind's own rules. */
+import type { JsonObject } from '../definition.ts';
+import type { FieldError } from '../field-error.ts';
+import { objectAt } from '../json-value.ts';
+import type { ServedKind } from '../kind-registry.ts';
+import { validateObjectMeta, validateObjectMetaUpdate } from '../object-meta-validation.ts';
+import { validateStructural } from '../schema/structural-validation.ts';
+
+/** Faults of a new object, after `prepareForCreate` and name generation. In the storage version. */
+export function validateNewObject({ definition, version }: ServedKind, object: JsonObject): FieldError[] {
+  const { strategy, namespaced } = definition;
+  return [
+    ...validateObjectMeta(objectAt(object, 'metadata') ?? {}, namespaced, strategy.checkName),
+    ...(version.structural === true ? validateStructural(object, version.schema) : []),
+    ...(strategy.validate?.(object) ?? []),
+  ];
+}
+
+/** Faults of a changed object, after `prepareForUpdate`. */
+export function validateChangedObject({ definition, version }: ServedKind, object: JsonObject, old: JsonObject): FieldError[] {
+  const { strategy } = definition;
+  return [
+    ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
+    ...(version.structural === true ? validateStructural(object, version.schema) : []),
+    ...(strategy.validate?.(object) ?? []),
+    ...(strategy.validateUpdate?.(object, old) ?? []),
+  ];
+}
+
+/** Faults of an object changed through /status, after `prepareForStatusUpdate`. */
+export function validateChangedStatus({ definition, version }: ServedKind, object: JsonObject, old: JsonObject): FieldError[] {
+  return [
+    ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
+    ...(version.structural === true ? validateStructural(object, version.schema) : []),
+    ...(definition.strategy.validateStatusUpdate?.(object, old) ?? []),
+  ];
+}
