@@ -1,7 +1,7 @@
-import type { Node, NodeSelectorTerm, Pod } from './api-types.ts';
+import type { Node, NodeSelectorTerm, Pod } from '@dure/api';
 import { podTotals, totalRequest } from './config/qos.ts';
 import { forbiddenSysctl } from './config/security.ts';
-import { cpuMillisOf, bytesOf } from './resource-amount.ts';
+import { bytesOf, cpuMillisOf } from './resource-amount.ts';
 
 /** Why a node does not take a Pod that was bound to it. Becomes the Failed status's reason and message. */
 export interface Rejection {
@@ -21,7 +21,8 @@ export interface AdmissionInput {
 export function admit({ pod, others, node, allowedSysctls }: AdmissionInput): Rejection | undefined {
   if (!matchesNode(pod, node)) return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
   const sysctl = forbiddenSysctl(pod, allowedSysctls);
-  if (sysctl !== undefined) return { reason: 'SysctlForbidden', message: `Pod was rejected: forbidden sysctl: "${sysctl}" not allowlisted` };
+  if (sysctl !== undefined)
+    return { reason: 'SysctlForbidden', message: `Pod was rejected: forbidden sysctl: "${sysctl}" not allowlisted` };
   if (portsCollide(pod, others)) return { reason: 'NodePorts', message: 'Pod was rejected: Predicate NodePorts failed' };
   return outOfResources(pod, others, node);
 }
@@ -76,7 +77,9 @@ function isAny(ip: string): boolean {
 
 function hostPortsOf(pod: Pod): readonly { readonly port: number; readonly protocol: string; readonly ip: string }[] {
   return (pod.spec?.containers ?? []).flatMap(({ ports = [] }) =>
-    ports.flatMap(({ hostPort, protocol = 'TCP', hostIP = '' }) => (hostPort === undefined || hostPort === 0 ? [] : [{ port: hostPort, protocol, ip: hostIP }])),
+    ports.flatMap(({ hostPort, protocol = 'TCP', hostIP = '' }) =>
+      hostPort === undefined || hostPort === 0 ? [] : [{ port: hostPort, protocol, ip: hostIP }],
+    ),
   );
 }
 

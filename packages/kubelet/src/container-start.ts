@@ -1,8 +1,8 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Pod } from '@dure/api';
 import { isAbort, messageOf } from '@dure/foundation';
 import type { ContainerConfig, MountSpec, SandboxStatus } from '@dure/runtime';
-import type { Pod } from './api-types.ts';
 import { containerConfigOf } from './config/container-config.ts';
 import { environmentOf } from './config/environment.ts';
 import { hostnameOf } from './config/pod-hostname.ts';

@@ -1,5 +1,5 @@
+import type { Pod } from '@dure/api';
 import { isAbort, messageOf } from '@dure/foundation';
-import type { Pod } from './api-types.ts';
 import { runHook } from './lifecycle-hook.ts';
 import type { PodDeps } from './pod-deps.ts';
 import type { NamedContainer } from './pod-identity.ts';

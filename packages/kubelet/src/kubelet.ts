@@ -1,13 +1,13 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Node, Pod } from '@dure/api';
 import { isAbort } from '@dure/foundation';
 import type { SandboxStatus } from '@dure/runtime';
 import { admit } from './admission.ts';
-import type { Node, Pod } from './api-types.ts';
 import type { PodDeps } from './pod-deps.ts';
 import { LABEL, podKey } from './pod-identity.ts';
 import type { PodStore } from './pod-store.ts';
-import { PodWorker, type PodVerdict } from './pod-worker.ts';
+import { type PodVerdict, PodWorker } from './pod-worker.ts';
 
 export interface KubeletOptions extends PodDeps {
   /** This node as the API has it, for admission; `undefined`: not known yet, all Pods are taken. */
@@ -158,7 +158,14 @@ export class Kubelet {
   #judge(pod: Pod): PodVerdict | undefined {
     const node = this.#options.nodeObject();
     const { phase, startTime } = pod.status ?? {};
-    if (node === undefined || startTime !== undefined || phase === 'Succeeded' || phase === 'Failed' || pod.metadata.deletionTimestamp !== undefined) return undefined;
+    if (
+      node === undefined ||
+      startTime !== undefined ||
+      phase === 'Succeeded' ||
+      phase === 'Failed' ||
+      pod.metadata.deletionTimestamp !== undefined
+    )
+      return undefined;
     const others = [...this.#served.values()].filter(({ worker }) => worker.active).map(({ worker }) => worker.pod);
     const rejection = admit({ pod, others, node, allowedSysctls: this.#options.allowedSysctls });
     if (rejection === undefined) return undefined;

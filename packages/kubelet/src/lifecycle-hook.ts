@@ -1,8 +1,8 @@
 import { get } from 'node:http';
 import { get as getTls } from 'node:https';
+import type { Container, LifecycleHandler } from '@dure/api';
 import type { Clock } from '@dure/foundation';
 import type { RuntimeService } from '@dure/runtime';
-import type { Container, LifecycleHandler } from './api-types.ts';
 import { runInContainer } from './container-exec.ts';
 import { portOf } from './probes/run-probe.ts';
 

@@ -1,7 +1,7 @@
+import type { Service } from '@dure/api';
 import type { Client } from '@dure/client';
 import type { Clock, Logger, Random } from '@dure/foundation';
 import type { RuntimeService } from '@dure/runtime';
-import type { Service } from './api-types.ts';
 import type { ObjectSource } from './config/environment.ts';
 import type { ResolverConfig } from './config/resolv-conf.ts';
 import type { ImageManager } from './images/image-manager.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Pod } from './api-types.ts';
+import type { Pod } from '@dure/api';
 
 /** Where a node keeps what belongs to Pods. */
 export interface PodDirs {

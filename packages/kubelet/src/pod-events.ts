@@ -1,5 +1,5 @@
+import type { Pod } from '@dure/api';
 import type { EventRecorder } from '@dure/client';
-import type { Pod } from './api-types.ts';
 import { containerFieldPath, type NamedContainer } from './pod-identity.ts';
 
 /** Events about Pods and their containers. Never blocks and never throws. */

@@ -1,4 +1,4 @@
-import type { Container, EphemeralContainer, Pod } from './api-types.ts';
+import type { Container, EphemeralContainer, Pod } from '@dure/api';
 
 /** What a container is to its Pod; decides when it starts, restarts and stops. */
 export type ContainerKind = 'init' | 'sidecar' | 'regular' | 'ephemeral';

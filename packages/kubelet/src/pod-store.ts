@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Pod } from '@dure/api';
 import { errnoCode, type Logger } from '@dure/foundation';
-import type { Pod } from './api-types.ts';
 
 /**
  * The last desired Pods, on disk, so that an agent that starts while the API server is away goes on with them.

@@ -1,8 +1,8 @@
+import { configMaps, pods } from '@dure/api';
 import { describe, expect, it } from 'vitest';
-import { configMaps, pods } from './api-refs.ts';
 import { NodeFixture } from './testing/node-fixture.ts';
 
-const web = { name: 'web', image: 'app:1', imagePullPolicy: 'IfNotPresent' };
+const web = { name: 'web', image: 'app:1', imagePullPolicy: 'IfNotPresent' } as const;
 
 describe('a pod on a node', () => {
   it('is run and reported as running', async () => {
@@ -166,7 +166,9 @@ describe('a pod on a node', () => {
     await node.pass(10_000);
     await node.until('running', () => node.runtime.isRunning('web'));
     expect(node.images.pulls).toHaveLength(2);
-    expect(node.events.map(({ reason, message }) => `${reason}: ${message}`)).toContain('Failed: Failed to pull image "missing:1": missing:1: not found');
+    expect(node.events.map(({ reason, message }) => `${reason}: ${message}`)).toContain(
+      'Failed: Failed to pull image "missing:1": missing:1: not found',
+    );
   });
 
   it('obeys a deletion while an image is being pulled', async () => {
@@ -245,6 +247,7 @@ describe('a pod on a node', () => {
       apiVersion: 'v1',
       kind: 'Node',
       metadata: { name: 'node-a', uid: 'n', resourceVersion: '1', creationTimestamp: '' },
+      spec: {},
       status: { allocatable: { cpu: '1', memory: '1Gi', pods: '110' } },
     };
     await node.create({ containers: [{ ...web, resources: { requests: { cpu: '2' } } }] });

@@ -1,9 +1,8 @@
 import { rm } from 'node:fs/promises';
-import { isConflict, isNotFound } from '@dure/api';
+import type { Pod } from '@dure/api';
+import { isConflict, isNotFound, pods } from '@dure/api';
 import { isAbort, messageOf, retryDelayMs } from '@dure/foundation';
 import type { ContainerStatus as RuntimeContainer } from '@dure/runtime';
-import { pods } from './api-refs.ts';
-import type { Pod } from './api-types.ts';
 import { containerHash } from './config/container-config.ts';
 import { hostnameOf } from './config/pod-hostname.ts';
 import { sandboxConfigOf } from './config/sandbox-config.ts';
@@ -17,8 +16,8 @@ import type { PodDeps } from './pod-deps.ts';
 import { logDirectoryOf, podDirectoryOf } from './pod-dirs.ts';
 import { containersOf, findContainer, podFullName, podKey } from './pod-identity.ts';
 import { writeSandboxFiles } from './sandbox-files.ts';
-import { readTerminationMessage } from './status/termination-message.ts';
 import { statusOf, type WaitingReason } from './status/pod-status.ts';
+import { readTerminationMessage } from './status/termination-message.ts';
 import { VolumeError } from './volumes/volume-error.ts';
 import { Wake } from './wake.ts';
 
@@ -259,7 +258,9 @@ export class PodWorker {
     if (error instanceof ContainerStartFailure) {
       this.#waiting.set(key, { reason: error.reason, message: error.message });
       // A start that got as far as a run is held back by the run's own back-off.
-      atMs = error.retryAtMs ?? (error.reason === 'RunContainerError' || error.reason === 'PostStartHookError' ? clock.now() : clock.now() + CONFIG_RETRY_MS);
+      atMs =
+        error.retryAtMs ??
+        (error.reason === 'RunContainerError' || error.reason === 'PostStartHookError' ? clock.now() : clock.now() + CONFIG_RETRY_MS);
       if (error.reason === 'ErrImagePull') atMs = clock.now() + PULL_ERROR_SHOWN_MS;
       log.info('container not started', { container: key, reason: error.reason, error: error.message });
     } else {
@@ -275,7 +276,13 @@ export class PodWorker {
       this.#volumesReady = true;
     } catch (error) {
       if (error instanceof VolumeError) {
-        events.record(this.#pod, undefined, 'Warning', 'FailedMount', `MountVolume.SetUp failed for volume "${error.volume}" : ${error.message}`);
+        events.record(
+          this.#pod,
+          undefined,
+          'Warning',
+          'FailedMount',
+          `MountVolume.SetUp failed for volume "${error.volume}" : ${error.message}`,
+        );
       }
       throw error;
     }
@@ -291,7 +298,10 @@ export class PodWorker {
     try {
       const { hostname } = hostnameOf(this.#pod, node.clusterDomain, node.hostname);
       const logDirectory = logDirectoryOf(dirs, this.#pod);
-      const sandbox = await runtime.runSandbox(sandboxConfigOf(this.#pod, { attempt, hostname, logDirectory, podPidsMax: node.podPidsMax }), signal);
+      const sandbox = await runtime.runSandbox(
+        sandboxConfigOf(this.#pod, { attempt, hostname, logDirectory, podPidsMax: node.podPidsMax }),
+        signal,
+      );
       this.#sandboxIds.add(sandbox.id);
       const ips = this.#pod.spec?.hostNetwork === true ? node.ips() : sandbox.ips;
       await writeSandboxFiles(this.#pod, ips, node, dirs);
@@ -447,11 +457,14 @@ export class PodWorker {
       const input = { pod: this.#pod, container, containerId: run.id, graceMs, podIP, message: `Stopping container ${name}` };
       await stopContainer(this.#deps, input, this.#hurry.signal);
     };
-    const running = [...observed.containers.values()].flatMap((runs) => runs.filter(({ state }) => state === 'running' || state === 'unknown'));
+    const running = [...observed.containers.values()].flatMap((runs) =>
+      runs.filter(({ state }) => state === 'running' || state === 'unknown'),
+    );
     const sidecars = new Set(containersOf(this.#pod).flatMap(({ kind, spec }) => (kind === 'sidecar' ? [spec.name] : [])));
     await Promise.all(running.filter(({ metadata }) => !sidecars.has(metadata.name)).map(stopOne));
     // Sidecars serve the others to the end, and go in the reverse order of their start.
-    for (const name of [...sidecars].reverse()) for (const run of running.filter(({ metadata }) => metadata.name === name)) await stopOne(run);
+    for (const name of [...sidecars].reverse())
+      for (const run of running.filter(({ metadata }) => metadata.name === name)) await stopOne(run);
 
     probes.forget(this.#pod.metadata.uid);
     for (const { id } of observed.sandboxes) await runtime.stopSandbox(id);
@@ -529,7 +542,10 @@ export class PodWorker {
     const { clock, node, probes, status } = this.#deps;
     const { uid } = this.#pod.metadata;
     const latest = status.latest(uid);
-    const pod = latest === undefined ? this.#pod : { ...this.#pod, status: { ...this.#pod.status, ...latest, conditions: mergedConditions(this.#pod, latest) } };
+    const pod =
+      latest === undefined
+        ? this.#pod
+        : { ...this.#pod, status: { ...this.#pod.status, ...latest, conditions: mergedConditions(this.#pod, latest) } };
     status.set(
       uid,
       statusOf(pod, observed, {
@@ -546,7 +562,13 @@ export class PodWorker {
   }
 }
 
-const OWN_CONDITIONS: ReadonlySet<string> = new Set(['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled']);
+const OWN_CONDITIONS: ReadonlySet<string> = new Set([
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+  'PodScheduled',
+]);
 
 /** Ours as last written; those of others (readiness gates) as the API last showed them. */
 function mergedConditions(pod: Pod, latest: NonNullable<Pod['status']>): NonNullable<NonNullable<Pod['status']>['conditions']> {

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Container, Pod } from '@dure/api';
 import type { MountSpec } from '@dure/runtime';
-import type { Container, Pod } from './api-types.ts';
 import { renderHosts } from './config/hosts-file.ts';
 import { hostnameOf } from './config/pod-hostname.ts';
 import { renderResolvConf, resolverOf } from './config/resolv-conf.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { Pod } from '@dure/api';
 import type { ImageConfig } from '@dure/images';
 import type { ContainerConfig, MountSpec, NamespaceMode, RootFilesystem } from '@dure/runtime';
-import type { Pod } from '../api-types.ts';
 import { ANNOTATION, LABEL, type NamedContainer } from '../pod-identity.ts';
 import { bytesOf, cpuMillisOf } from '../resource-amount.ts';
 import { ContainerConfigError } from './config-error.ts';
@@ -100,7 +100,10 @@ export function containerConfigOf(input: ContainerInput): ContainerConfig {
 
 /** Changes when the container must be replaced: in 1.36 a running Pod's images may be changed, nothing else of a container that needs a restart. */
 export function containerHash({ spec }: NamedContainer): string {
-  return createHash('sha256').update(JSON.stringify([spec.name, spec.image])).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify([spec.name, spec.image]))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /** `command` replaces the entrypoint and drops the image's arguments; `args` alone keeps the entrypoint. */

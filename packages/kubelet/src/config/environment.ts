@@ -1,4 +1,4 @@
-import type { ConfigMap, Container, EnvVar, Pod, Secret, Service } from '../api-types.ts';
+import type { ConfigMap, Container, EnvVar, Pod, Secret, Service } from '@dure/api';
 import { ContainerConfigError } from './config-error.ts';
 import { expandReferences } from './expansion.ts';
 import { type FieldFacts, fieldValue, resourceValue } from './field-reference.ts';
@@ -31,7 +31,7 @@ export async function environmentOf(input: EnvironmentInput): Promise<ReadonlyMa
     for (const key of Object.keys(data).sort()) env.set(`${source.prefix ?? ''}${key}`, data[key] ?? '');
   }
   for (const variable of container.env ?? []) {
-    const value = await valueOf(input, variable, env, fromServices);
+    const value = await variableValue(input, variable, env, fromServices);
     if (value !== undefined) env.set(variable.name, value);
   }
   // The user's own names win over those of Services.
@@ -58,7 +58,7 @@ async function dataOfSource(
 }
 
 /** `undefined`: an optional source is missing, so the variable does not exist. */
-async function valueOf(
+async function variableValue(
   input: EnvironmentInput,
   variable: EnvVar,
   env: ReadonlyMap<string, string>,

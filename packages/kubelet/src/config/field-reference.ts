@@ -1,4 +1,4 @@
-import type { Container, ObjectFieldSelector, Pod, ResourceFieldSelector } from '../api-types.ts';
+import type { Container, ObjectFieldSelector, Pod, ResourceFieldSelector } from '@dure/api';
 import { amountOf } from '../resource-amount.ts';
 import { ContainerConfigError } from './config-error.ts';
 

@@ -1,4 +1,4 @@
-import type { HostAlias } from '../api-types.ts';
+import type { HostAlias } from '@dure/api';
 
 export interface HostsInput {
   readonly podIPs: readonly string[];

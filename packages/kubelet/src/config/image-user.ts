@@ -82,7 +82,8 @@ export function resolveUser(user: string, files: AccountFiles): UserIdentity | u
   const accounts = rows(files.passwd).map(([name = '', , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) }));
   const groups = rows(files.group).map(([name = '', , gid, members = '']) => ({ name, gid: Number(gid), members: members.split(',') }));
   const numeric = /^\d+$/.test(userPart) ? Number(userPart) : undefined;
-  const account = userPart === '' ? accounts.find(({ uid }) => uid === 0) : accounts.find(({ name, uid }) => name === userPart || uid === numeric);
+  const account =
+    userPart === '' ? accounts.find(({ uid }) => uid === 0) : accounts.find(({ name, uid }) => name === userPart || uid === numeric);
   const uid = account?.uid ?? numeric ?? (userPart === '' ? 0 : undefined);
   if (uid === undefined) return undefined;
 

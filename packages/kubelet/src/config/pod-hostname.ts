@@ -1,4 +1,4 @@
-import type { Pod } from '../api-types.ts';
+import type { Pod } from '@dure/api';
 import { ContainerConfigError } from './config-error.ts';
 
 const HOSTNAME_CHARS_MAX = 63;

@@ -1,6 +1,6 @@
-import type { Container, Pod, ResourceRequirements } from '../api-types.ts';
-import { amountOf, bytesOf, cpuMillisOf } from '../resource-amount.ts';
+import type { Container, Pod, ResourceRequirements } from '@dure/api';
 import { isSidecar } from '../pod-identity.ts';
+import { amountOf, bytesOf, cpuMillisOf } from '../resource-amount.ts';
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 

@@ -1,4 +1,4 @@
-import type { Pod } from '../api-types.ts';
+import type { Pod } from '@dure/api';
 
 /** What a resolver configuration says. Order matters. */
 export interface ResolverConfig {
@@ -45,7 +45,10 @@ export function parseResolvConf(text: string): ResolverConfig {
   let searches: readonly string[] = [];
   const options: string[] = [];
   for (const line of text.split('\n')) {
-    const [keyword, ...values] = line.replace(/[#;].*$/, '').trim().split(/\s+/);
+    const [keyword, ...values] = line
+      .replace(/[#;].*$/, '')
+      .trim()
+      .split(/\s+/);
     if (keyword === 'nameserver' && values[0] !== undefined) nameservers.push(values[0]);
     // The last search (or domain) line wins.
     else if (keyword === 'search' || keyword === 'domain') searches = values.filter((value) => value !== '.');

@@ -1,5 +1,5 @@
+import type { Pod } from '@dure/api';
 import type { SandboxConfig } from '@dure/runtime';
-import type { Pod } from '../api-types.ts';
 import { LABEL } from '../pod-identity.ts';
 import { cgroupParentOf, podTotals } from './qos.ts';
 

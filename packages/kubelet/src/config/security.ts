@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import type { Container, Pod } from '@dure/api';
 import type { SeccompProfile, SecuritySpec } from '@dure/runtime';
-import type { Container, Pod } from '../api-types.ts';
 import { podFullName } from '../pod-identity.ts';
 import { ContainerConfigError } from './config-error.ts';
 import { type AccountFiles, resolveUser } from './image-user.ts';

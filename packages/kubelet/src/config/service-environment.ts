@@ -1,4 +1,4 @@
-import type { Service } from '../api-types.ts';
+import type { Service } from '@dure/api';
 
 /**
  * The variables that tell a container where Services are, in the form Docker links had.

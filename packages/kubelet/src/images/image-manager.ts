@@ -1,10 +1,10 @@
+import type { Pod, Secret } from '@dure/api';
 import { formatGoDuration } from '@dure/api';
 import { type Clock, isAbort, messageOf, retryDelayMs } from '@dure/foundation';
 import type { ImageConfig, ImageService, ImageStatus } from '@dure/images';
-import type { Pod, Secret } from '../api-types.ts';
-import { readImageFile } from '../config/image-user.ts';
 import type { ContainerImage } from '../config/container-config.ts';
 import type { ObjectSource } from '../config/environment.ts';
+import { readImageFile } from '../config/image-user.ts';
 import type { PodEvents } from '../pod-events.ts';
 import type { NamedContainer } from '../pod-identity.ts';
 import { ImageFailure } from './image-error.ts';
@@ -63,12 +63,16 @@ export class ImageManager {
   ): Promise<ImageStatus> {
     const { events, images, clock } = this.#options;
     const policy = givenPolicy !== undefined && givenPolicy !== '' ? givenPolicy : defaultPolicy(image);
-    const tell = (type: 'Normal' | 'Warning', reason: string, message: string): void => events.record(pod, container, type, reason, message);
+    const tell = (type: 'Normal' | 'Warning', reason: string, message: string): void =>
+      events.record(pod, container, type, reason, message);
     let present: ImageStatus | undefined;
     try {
       present = await images.status(image);
     } catch (error) {
-      throw this.#invalidName(error, image, tell) ?? new ImageFailure('ImageInspectError', `Failed to inspect image "${image}": ${messageOf(error)}`, undefined, { cause: error });
+      throw (
+        this.#invalidName(error, image, tell) ??
+        new ImageFailure('ImageInspectError', `Failed to inspect image "${image}": ${messageOf(error)}`, undefined, { cause: error })
+      );
     }
     if (present !== undefined && policy !== 'Always') {
       tell('Normal', 'Pulled', `Container image "${image}" already present on machine`);
@@ -103,7 +107,11 @@ export class ImageManager {
     try {
       const status = await images.pull(image, { credentials, signal });
       const took = formatGoDuration(Math.max(Math.round(clock.monotonicMs() - beganMs), 1));
-      tell('Normal', 'Pulled', `Successfully pulled image "${image}" in ${took} (${took} including waiting). Image size: ${status.sizeBytes} bytes.`);
+      tell(
+        'Normal',
+        'Pulled',
+        `Successfully pulled image "${image}" in ${took} (${took} including waiting). Image size: ${status.sizeBytes} bytes.`,
+      );
       this.#failures.delete(key);
       return status;
     } catch (error) {

@@ -1,5 +1,5 @@
+import type { Secret } from '@dure/api';
 import type { RegistryCredentials } from '@dure/images';
-import type { Secret } from '../api-types.ts';
 
 interface AuthEntry {
   readonly username?: string;
@@ -49,7 +49,10 @@ function fits(location: string, target: string): boolean {
   const targetParts = targetHost.split('.');
   if (parts.length !== targetParts.length) return false;
   const hostFits = parts.every((part, index) => {
-    const pattern = part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+    const pattern = part
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.');
     return new RegExp(`^${pattern}$`).test(targetParts[index] ?? '');
   });
   return hostFits && targetPath.join('/').startsWith(path.join('/'));

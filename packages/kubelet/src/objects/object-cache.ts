@@ -1,8 +1,7 @@
-import type { KubeObject, ResourceRef } from '@dure/api';
+import type { ConfigMap, KubeObject, ResourceRef, Secret } from '@dure/api';
+import { configMaps, secrets } from '@dure/api';
 import { type Client, createInformer, type Informer } from '@dure/client';
 import type { Clock, Logger, Random } from '@dure/foundation';
-import { configMaps, secrets } from '../api-refs.ts';
-import type { ConfigMap, Secret } from '../api-types.ts';
 import type { ObjectSource } from '../config/environment.ts';
 
 export interface ObjectCacheOptions {

@@ -1,6 +1,6 @@
-import type { ContainerStatus as RuntimeContainer } from '@dure/runtime';
+import type { Pod } from '@dure/api';
 import { formatGoDuration } from '@dure/api';
-import type { Pod } from '../api-types.ts';
+import type { ContainerStatus as RuntimeContainer } from '@dure/runtime';
 
 import { ANNOTATION, type ContainerKind, containersOf, type NamedContainer, podFullName } from '../pod-identity.ts';
 import { backoffEndsAtMs, type CrashBackoff } from './crash-backoff.ts';
@@ -114,8 +114,7 @@ export function isFinished(pod: Pod, observed: PodObservation, { busy, restartNo
     return !shouldRestart(pod, container, run.exitCode ?? 1);
   };
   const initFailed = all.some(
-    (container) =>
-      container.kind === 'init' && endedForGood(container) && (newestRun(observed, container.spec.name)?.exitCode ?? 1) !== 0,
+    (container) => container.kind === 'init' && endedForGood(container) && (newestRun(observed, container.spec.name)?.exitCode ?? 1) !== 0,
   );
   if (initFailed) return true;
   const regular = all.filter(({ kind }) => kind === 'regular');
@@ -169,8 +168,7 @@ function planInitContainers(pod: Pod, observed: PodObservation, context: PlanCon
     ({ kind, spec }) => kind === 'regular' && (context.busy.has(spec.name) || newestRun(observed, spec.name)?.sandboxId === sandboxId),
   );
   const touched = (container: NamedContainer | undefined): boolean =>
-    container !== undefined &&
-    (context.busy.has(container.spec.name) || newestRun(observed, container.spec.name)?.sandboxId === sandboxId);
+    container !== undefined && (context.busy.has(container.spec.name) || newestRun(observed, container.spec.name)?.sandboxId === sandboxId);
   const lastTouched = chain.findLastIndex(touched);
 
   for (const [index, container] of chain.entries()) {
@@ -232,7 +230,12 @@ function planRun(
       planRestart(pod, container, attempt, run.createdAtMs, context, draft);
       return;
     case 'unknown':
-      draft.stop.push({ name, id: run.id, reason: 'unknown', message: `Container ${name} is in unknown state, try killing it before restart` });
+      draft.stop.push({
+        name,
+        id: run.id,
+        reason: 'unknown',
+        message: `Container ${name} is in unknown state, try killing it before restart`,
+      });
       return;
     case 'exited':
       if (!context.restartNow.has(name) && !shouldRestart(pod, container, run.exitCode ?? 1)) return;
@@ -240,14 +243,7 @@ function planRun(
   }
 }
 
-function planRestart(
-  pod: Pod,
-  container: NamedContainer,
-  attempt: number,
-  endedAtMs: number,
-  context: PlanContext,
-  draft: Draft,
-): void {
+function planRestart(pod: Pod, container: NamedContainer, attempt: number, endedAtMs: number, context: PlanContext, draft: Draft): void {
   const { name } = container.spec;
   if (context.restartNow.has(name)) {
     draft.start.push({ name, kind: container.kind, attempt });

@@ -1,4 +1,4 @@
-import type { Pod } from '../api-types.ts';
+import type { Pod } from '@dure/api';
 import type { NamedContainer } from '../pod-identity.ts';
 
 /**

@@ -56,8 +56,7 @@ function get(url: URL, { headers }: HttpProbeTarget, stop: AbortSignal): Promise
       else all[name] = value;
     }
     const options = { method: 'GET', headers: all, agent: false, signal: stop } as const;
-    const request =
-      url.protocol === 'https:' ? httpsRequest(url, { ...options, rejectUnauthorized: false }) : httpRequest(url, options);
+    const request = url.protocol === 'https:' ? httpsRequest(url, { ...options, rejectUnauthorized: false }) : httpRequest(url, options);
     request.on('response', resolve);
     request.on('error', reject);
     request.end();

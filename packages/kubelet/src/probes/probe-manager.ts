@@ -1,6 +1,6 @@
+import type { Pod, Probe } from '@dure/api';
 import { type Clock, isAbort, type Logger, type Random } from '@dure/foundation';
 import type { ContainerStatus as RuntimeContainer, RuntimeService } from '@dure/runtime';
-import type { Pod, Probe } from '../api-types.ts';
 import { newestRun, type PodObservation } from '../plan/observation.ts';
 import type { ContainerProbes, ProbeVerdict } from '../plan/pod-plan.ts';
 import type { PodEvents } from '../pod-events.ts';
@@ -55,7 +55,8 @@ export class ProbeManager {
         probed.delete(name);
       }
       const hasProbe = kindsOf(container).length > 0;
-      if (run?.state === 'running' && hasProbe && !probed.has(name) && !terminating) probed.set(name, this.#begin(pod, container, run, podIP));
+      if (run?.state === 'running' && hasProbe && !probed.has(name) && !terminating)
+        probed.set(name, this.#begin(pod, container, run, podIP));
     }
   }
 
@@ -137,9 +138,16 @@ export class ProbeManager {
       const result = await runProbe(probe, { container: container.spec, containerId: run.id, podIP }, runtime, clock, signal);
       signal.throwIfAborted();
       if (result.outcome === 'error') {
-        events.record(pod, container, 'Warning', 'Unhealthy', `${TITLES[kind]} probe errored and resulted in unknown state: ${result.message}`);
+        events.record(
+          pod,
+          container,
+          'Warning',
+          'Unhealthy',
+          `${TITLES[kind]} probe errored and resulted in unknown state: ${result.message}`,
+        );
       } else {
-        if (result.outcome === 'failure') events.record(pod, container, 'Warning', 'Unhealthy', `${TITLES[kind]} probe failed: ${result.message}`);
+        if (result.outcome === 'failure')
+          events.record(pod, container, 'Warning', 'Unhealthy', `${TITLES[kind]} probe failed: ${result.message}`);
         streak = result.outcome === last ? streak + 1 : 1;
         last = result.outcome;
         const threshold = result.outcome === 'success' ? (probe.successThreshold ?? 1) : (probe.failureThreshold ?? 3);

@@ -1,7 +1,7 @@
+import type { Container, Probe } from '@dure/api';
 import { formatGoDuration } from '@dure/api';
 import { type Clock, isAbort, messageOf } from '@dure/foundation';
 import type { RuntimeService } from '@dure/runtime';
-import type { Container, Probe } from '../api-types.ts';
 import { runInContainer } from '../container-exec.ts';
 import { probeGrpc } from './grpc-probe.ts';
 import { probeHttp } from './http-probe.ts';
@@ -28,13 +28,20 @@ export async function runProbe(
     if (probe.exec !== undefined) {
       const command = probe.exec.command ?? [];
       const { exitCode, output, timedOut } = await runInContainer(runtime, clock, containerId, command, timeoutMs, signal);
-      if (timedOut) return { outcome: 'failure', message: `command timed out: "${command.join(' ')}" timed out after ${formatGoDuration(timeoutMs)}` };
+      if (timedOut)
+        return { outcome: 'failure', message: `command timed out: "${command.join(' ')}" timed out after ${formatGoDuration(timeoutMs)}` };
       return { outcome: exitCode === 0 ? 'success' : 'failure', message: output };
     }
     if (probe.httpGet !== undefined) {
       const { host, port, path = '/', scheme = 'HTTP', httpHeaders = [] } = probe.httpGet;
       const number = portOf(container, port);
-      const http = { scheme: scheme === 'HTTPS' ? 'https' : 'http', host: host || podIP, port: number, path, headers: httpHeaders } as const;
+      const http = {
+        scheme: scheme === 'HTTPS' ? 'https' : 'http',
+        host: host || podIP,
+        port: number,
+        path,
+        headers: httpHeaders,
+      } as const;
       return await probeHttp(http, timeoutMs, clock, signal);
     }
     if (probe.tcpSocket !== undefined) {
@@ -51,6 +58,7 @@ export async function runProbe(
 /** A port by number, or by the name it has in the container. @throws {Error} No such name. */
 export function portOf(container: Container, port: number | string): number {
   const number = typeof port === 'number' ? port : (container.ports?.find(({ name }) => name === port)?.containerPort ?? Number(port));
-  if (!Number.isInteger(number) || number < 1 || number > 65_535) throw new Error(`couldn't find port: ${port} in container "${container.name}"`);
+  if (!Number.isInteger(number) || number < 1 || number > 65_535)
+    throw new Error(`couldn't find port: ${port} in container "${container.name}"`);
   return number;
 }

@@ -1,4 +1,4 @@
-import type { ContainerStatus, Pod, PodCondition } from '../api-types.ts';
+import type { ContainerStatus, Pod, PodCondition } from '@dure/api';
 import { containersOf } from '../pod-identity.ts';
 import type { PodPhase } from './pod-phase.ts';
 

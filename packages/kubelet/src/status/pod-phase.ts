@@ -1,6 +1,6 @@
-import type { ContainerStatus, Pod } from '../api-types.ts';
-import { containersOf } from '../pod-identity.ts';
+import type { ContainerStatus, Pod } from '@dure/api';
 import { shouldRestart } from '../plan/restart-decision.ts';
+import { containersOf } from '../pod-identity.ts';
 
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
 
@@ -60,4 +60,3 @@ export function phaseOf(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus>
   if (willRestart > 0) return 'Running';
   return stopped === succeeded ? 'Succeeded' : 'Failed';
 }
-

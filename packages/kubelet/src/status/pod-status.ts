@@ -1,10 +1,10 @@
+import type { ContainerState, ContainerStatus, Pod, PodStatus } from '@dure/api';
 import { rfc3339Seconds } from '@dure/foundation';
 import type { ContainerStatus as RuntimeContainer } from '@dure/runtime';
-import type { ContainerState, ContainerStatus, Pod, PodStatus } from '../api-types.ts';
+import { qosClassOf } from '../config/qos.ts';
 import { type PodObservation, readySandbox } from '../plan/observation.ts';
 import { type ContainerProbes, hasStarted, isInitialized } from '../plan/pod-plan.ts';
 import { ANNOTATION, containersOf, type NamedContainer } from '../pod-identity.ts';
-import { qosClassOf } from '../config/qos.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import { phaseOf } from './pod-phase.ts';
 
@@ -37,7 +37,8 @@ export function statusOf(pod: Pod, observed: PodObservation, context: StatusCont
     const status = containerStatusOf(pod, container, observed, context, initialized);
     if (status !== undefined) statuses.set(container.spec.name, status);
   }
-  const phase = context.verdict !== undefined && !anyRunning(statuses) ? context.verdict.phase : phaseOf(pod, statuses, context.terminating);
+  const phase =
+    context.verdict !== undefined && !anyRunning(statuses) ? context.verdict.phase : phaseOf(pod, statuses, context.terminating);
   const now = rfc3339Seconds(context.nowMs);
   const conditions = conditionsOf(pod, { phase, statuses, sandboxReady: sandbox !== undefined, initialized, now });
   const podIPs = pod.spec?.hostNetwork === true ? context.hostIPs : (observed.sandboxes[0]?.ips ?? []);
@@ -110,11 +111,7 @@ function containerStatusOf(
   const waits = newest.state !== 'running' && waiting !== undefined;
   const previous = waits && newest.state === 'exited' ? newest : runs.find((run) => run !== newest && run.state === 'exited');
   const lastState = previous === undefined ? undefined : stateOf(previous, context);
-  const shown: ContainerState = waits
-    ? { waiting }
-    : newest.state === 'created'
-      ? { waiting: defaultWaiting }
-      : state;
+  const shown: ContainerState = waits ? { waiting } : newest.state === 'created' ? { waiting: defaultWaiting } : state;
   const probes = context.probesOf(name);
   const isRunning = shown.running !== undefined;
   const started = isRunning && hasStarted(probes);
@@ -128,7 +125,8 @@ function containerStatusOf(
   return {
     name,
     state: shown,
-    lastState: lastState ?? (runs.length === 1 && old !== undefined && old.restartCount === newest.metadata.attempt ? (old.lastState ?? {}) : {}),
+    lastState:
+      lastState ?? (runs.length === 1 && old !== undefined && old.restartCount === newest.metadata.attempt ? (old.lastState ?? {}) : {}),
     ready,
     restartCount: newest.metadata.attempt,
     image: newest.image,
@@ -183,7 +181,7 @@ function stateOf(run: RuntimeContainer, context: StatusContext): ContainerState 
 function lostRun(
   old: ContainerStatus | undefined,
   terminating: boolean,
-): Pick<ContainerStatus, 'restartCount'> & Pick<ContainerStatus, 'lastState' | 'state'> | undefined {
+): (Pick<ContainerStatus, 'restartCount'> & Pick<ContainerStatus, 'lastState' | 'state'>) | undefined {
   if (old === undefined) return undefined;
   if (old.state?.terminated !== undefined) {
     return terminating ? { restartCount: old.restartCount, state: old.state } : { restartCount: old.restartCount, lastState: old.state };

@@ -1,8 +1,7 @@
-import { isConflict, isNotFound } from '@dure/api';
+import type { Pod, PodStatus } from '@dure/api';
+import { isConflict, isNotFound, pods } from '@dure/api';
 import type { Client } from '@dure/client';
 import { type Clock, isAbort, type Logger, retryDelayMs } from '@dure/foundation';
-import { pods } from '../api-refs.ts';
-import type { Pod, PodStatus } from '../api-types.ts';
 import { podKey } from '../pod-identity.ts';
 import { statusPatch } from './status-patch.ts';
 

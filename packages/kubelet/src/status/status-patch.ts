@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Pod, PodStatus } from '../api-types.ts';
+import type { Pod, PodStatus } from '@dure/api';
 
 /** Fields of a Pod's status that its node writes. Others are left alone. */
 const OWNED = [

@@ -55,6 +55,7 @@ export class FakeRuntime implements RuntimeService {
 
   async runSandbox(config: SandboxConfig): Promise<SandboxStatus> {
     this.#throwIfFailing('runSandbox');
+    this.#count += 1;
     const id = `sandbox-${config.metadata.uid}-${config.metadata.attempt}`;
     const status: SandboxStatus = {
       id,
@@ -63,7 +64,7 @@ export class FakeRuntime implements RuntimeService {
       createdAtMs: this.#clock.now(),
       labels: config.labels,
       annotations: config.annotations,
-      ips: config.namespaces.network === 'pod' ? [`10.42.0.${(this.#count += 1)}`] : [],
+      ips: config.namespaces.network === 'pod' ? [`10.42.0.${this.#count}`] : [],
     };
     this.sandboxes.set(id, { config, status });
     this.log.push(`run sandbox ${config.metadata.attempt}`);
@@ -73,7 +74,8 @@ export class FakeRuntime implements RuntimeService {
   async stopSandbox(id: string): Promise<void> {
     const sandbox = this.sandboxes.get(id);
     if (sandbox === undefined || sandbox.status.state === 'not-ready') return;
-    for (const { status } of this.containers.values()) if (status.sandboxId === id && status.state === 'running') this.exit(status.metadata.name, 137);
+    for (const { status } of this.containers.values())
+      if (status.sandboxId === id && status.state === 'running') this.exit(status.metadata.name, 137);
     sandbox.status = { ...sandbox.status, state: 'not-ready' };
     this.log.push(`stop sandbox ${sandbox.config.metadata.attempt}`);
     this.#emit({ kind: 'sandbox-changed', sandboxId: id });
@@ -117,7 +119,13 @@ export class FakeRuntime implements RuntimeService {
     const container = this.#existing(id);
     const failure = this.failing.get('startContainer');
     if (failure !== undefined) {
-      this.#set(container, { state: 'exited', exitCode: 128, reason: 'StartError', message: failure.message, finishedAtMs: this.#clock.now() });
+      this.#set(container, {
+        state: 'exited',
+        exitCode: 128,
+        reason: 'StartError',
+        message: failure.message,
+        finishedAtMs: this.#clock.now(),
+      });
       throw failure;
     }
     this.log.push(`start ${container.config.metadata.name}`);

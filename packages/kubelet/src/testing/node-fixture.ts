@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Node, Pod, PodSpec, Service } from '@dure/api';
+import { pods } from '@dure/api';
 import { FakeClient } from '@dure/client/testing';
 import { seededRandom, silentLogger } from '@dure/foundation';
 import { FakeClock } from '@dure/foundation/testing';
-import { pods } from '../api-refs.ts';
-import type { Node, Pod, PodSpec, Service } from '../api-types.ts';
 import { ImageManager } from '../images/image-manager.ts';
 import { Kubelet } from '../kubelet.ts';
 import { ObjectCache } from '../objects/object-cache.ts';
@@ -88,7 +88,11 @@ export class NodeFixture implements AsyncDisposable {
       },
     };
     const images = new ImageManager({ images: this.images, objects, events, clock, hostImage: { hide: ['/root'] } });
-    const facts = (pod: Pod) => ({ podIPs: pod.status?.podIPs?.map(({ ip }) => ip) ?? [], hostIPs: FAKE_NODE.ips(), allocatable: FAKE_NODE.allocatable() });
+    const facts = (pod: Pod) => ({
+      podIPs: pod.status?.podIPs?.map(({ ip }) => ip) ?? [],
+      hostIPs: FAKE_NODE.ips(),
+      allocatable: FAKE_NODE.allocatable(),
+    });
     this.volumes = new VolumeManager({
       client,
       objects,

@@ -1,13 +1,13 @@
 import type { Stats } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
+import type { HostPathVolumeSource } from '@dure/api';
 import { errnoCode } from '@dure/foundation';
-import type { HostPathVolumeSource } from '../api-types.ts';
 import { PayloadError } from './payload.ts';
 
 /** Checks (and for the OrCreate types makes) what a hostPath volume names. @throws {PayloadError} It is not of the type asked for. */
-export async function prepareHostPath({ path, type = '' }: HostPathVolumeSource): Promise<void> {
+export async function prepareHostPath({ path, type }: HostPathVolumeSource): Promise<void> {
   if (path.split('/').includes('..')) throw new PayloadError(`hostPath ${path} must not contain '..'`);
-  if (type === '') return;
+  if (type === undefined || (type as string) === '') return;
   if (type === 'DirectoryOrCreate' && (await statOf(path)) === undefined) await mkdir(path, { recursive: true, mode: 0o755 });
   if (type === 'FileOrCreate' && (await statOf(path)) === undefined) await (await open(path, 'a', 0o644)).close();
   const found = await statOf(path);

@@ -43,7 +43,9 @@ async function mountPoints(): Promise<readonly string[]> {
   const text = await readFile('/proc/self/mountinfo', 'utf8');
   return text.split('\n').flatMap((line) => {
     const point = line.split(' ')[4];
-    return point === undefined ? [] : [point.replace(/\\([0-7]{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))];
+    return point === undefined
+      ? []
+      : [point.replace(/\\([0-7]{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))];
   });
 }
 

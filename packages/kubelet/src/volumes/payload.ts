@@ -1,4 +1,4 @@
-import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret } from '../api-types.ts';
+import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret } from '@dure/api';
 import { ContainerConfigError } from '../config/config-error.ts';
 import { type FieldFacts, fieldValue, resourceValue } from '../config/field-reference.ts';
 import type { ProjectedFile } from './atomic-writer.ts';

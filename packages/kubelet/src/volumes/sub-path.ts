@@ -13,7 +13,8 @@ const O_PATH = 0o10000000;
  * @returns The caller closes it. @throws {PayloadError} It leads outside.
  */
 export async function openSubPath(root: string, subPath: string): Promise<FileHandle> {
-  if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw new PayloadError(`subPath "${subPath}" must stay inside the volume`);
+  if (subPath.startsWith('/') || subPath.split('/').includes('..'))
+    throw new PayloadError(`subPath "${subPath}" must stay inside the volume`);
   const base = await realpath(root);
   const wanted = await resolveInside(base, subPath);
   let handle = await open(base, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);

@@ -1,7 +1,7 @@
+import type { Pod, ServiceAccountTokenProjection, TokenRequest } from '@dure/api';
+import { serviceAccounts } from '@dure/api';
 import type { Client } from '@dure/client';
 import type { Clock } from '@dure/foundation';
-import { serviceAccounts } from '../api-refs.ts';
-import type { Pod, ServiceAccountTokenProjection, TokenRequest } from '../api-types.ts';
 
 export interface ServiceAccountToken {
   readonly token: string;

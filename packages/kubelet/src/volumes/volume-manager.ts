@@ -1,11 +1,11 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Container, Pod, Volume } from '@dure/api';
 import type { Client } from '@dure/client';
 import { type Clock, isAbort, type Logger, messageOf, type Random } from '@dure/foundation';
 import type { MountSpec } from '@dure/runtime';
-import type { Container, Pod, Volume } from '../api-types.ts';
-import type { ObjectSource } from '../config/environment.ts';
 import { parseEnvFile } from '../config/env-file.ts';
+import type { ObjectSource } from '../config/environment.ts';
 import { expandReferences } from '../config/expansion.ts';
 import type { FieldFacts } from '../config/field-reference.ts';
 import { podTotals } from '../config/qos.ts';
@@ -103,18 +103,22 @@ export class VolumeManager {
     for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
       const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
       const root = this.pathOf(pod.metadata.uid, mount.name);
-      if (volume === undefined || root === undefined) throw new VolumeError(mount.name, `cannot find volume "${mount.name}" to mount into container "${container.name}"`);
+      if (volume === undefined || root === undefined)
+        throw new VolumeError(mount.name, `cannot find volume "${mount.name}" to mount into container "${container.name}"`);
       const subPath =
         mount.subPathExpr !== undefined && mount.subPathExpr !== ''
           ? this.#expandSubPath(mount.name, mount.subPathExpr, env)
           : mount.subPath;
-      const source = subPath === undefined || subPath === '' ? root : await this.#bindSubPath(pod, container.name, index, mount.name, root, subPath);
+      const source =
+        subPath === undefined || subPath === '' ? root : await this.#bindSubPath(pod, container.name, index, mount.name, root, subPath);
       const readOnly = mount.readOnly === true || isReadOnly(volume);
       mounts.push({
         source,
         target: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
         readOnly,
-        ...(readOnly && (mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible') ? { recursiveReadOnly: true } : {}),
+        ...(readOnly && (mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible')
+          ? { recursiveReadOnly: true }
+          : {}),
         propagation:
           mount.mountPropagation === 'Bidirectional' ? 'rshared' : mount.mountPropagation === 'HostToContainer' ? 'rslave' : 'private',
       });
@@ -235,7 +239,9 @@ export class VolumeManager {
     const path = inMemory ? join(memoryDir, pod.metadata.uid, 'empty-dir', volume.name) : this.#diskPath(pod, 'empty-dir', volume.name);
     await mkdir(path, { recursive: true, mode: 0o777 });
     if (inMemory && !(await mounter.mountsBelow(path)).includes(path)) {
-      const limits = [bytesOf(sizeLimit), podTotals(pod).memoryLimitBytes].filter((bytes): bytes is number => bytes !== undefined && bytes > 0);
+      const limits = [bytesOf(sizeLimit), podTotals(pod).memoryLimitBytes].filter(
+        (bytes): bytes is number => bytes !== undefined && bytes > 0,
+      );
       await mounter.mountTmpfs(path, { mode: 0o777, ...(limits.length === 0 ? {} : { sizeBytes: Math.min(...limits) }) });
     }
     await chmod(path, 0o777);
@@ -371,7 +377,11 @@ export class VolumeManager {
         await handle.close();
       }
     } catch (error) {
-      throw new VolumeError(volume, `failed to prepare subPath for volumeMount "${volume}" of container "${container}": ${messageOf(error)}`, { cause: error });
+      throw new VolumeError(
+        volume,
+        `failed to prepare subPath for volumeMount "${volume}" of container "${container}": ${messageOf(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -393,7 +403,9 @@ function objectsOf({ configMap, secret, projected }: Volume): readonly ObjectRef
   return [
     ...(configMap?.name === undefined ? [] : [{ kind: 'ConfigMap' as const, name: configMap.name }]),
     ...(secret?.secretName === undefined ? [] : [{ kind: 'Secret' as const, name: secret.secretName }]),
-    ...sources.flatMap((source) => (source.configMap?.name === undefined ? [] : [{ kind: 'ConfigMap' as const, name: source.configMap.name }])),
+    ...sources.flatMap((source) =>
+      source.configMap?.name === undefined ? [] : [{ kind: 'ConfigMap' as const, name: source.configMap.name }],
+    ),
     ...sources.flatMap((source) => (source.secret?.name === undefined ? [] : [{ kind: 'Secret' as const, name: source.secret.name }])),
   ];
 }
