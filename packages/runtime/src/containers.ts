@@ -15,11 +15,11 @@ import { parseMountTable } from './mount-table.ts';
 import type { NativeFailure } from './native-failure.ts';
 import { startNative } from './native-program.ts';
 import { renderPlan } from './plan.ts';
-import { type ContainerFacts, planContainer } from './plan-container.ts';
+import { boundingSet, type ContainerFacts, planContainer } from './plan-container.ts';
 import { planExec } from './plan-exec.ts';
 import { isAlive, type ProcessIdentity } from './process-identity.ts';
 import type { Sandbox, Sandboxes } from './sandboxes.ts';
-import { seccompProgram } from './seccomp.ts';
+import type { SeccompFilters } from './seccomp.ts';
 import { signalNumber } from './signal-number.ts';
 import type { ContainerPaths, StatePaths } from './state-paths.ts';
 import { ExecTimeoutError, FramedSession } from './stream-session.ts';
@@ -78,6 +78,7 @@ export interface ContainersDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly capabilities: bigint;
+  readonly seccomp: SeccompFilters;
   /** The runtime's own directories, hidden from containers that run on the host's root. */
   readonly hidden: readonly string[];
   /** An open descriptor of the containers' directory: sockets are reached through it, since their names may hold 107 bytes only. */
@@ -400,7 +401,7 @@ export class Containers {
   }
 
   async #facts(container: Container): Promise<ContainerFacts> {
-    const { paths, cgroups, sandboxes, capabilities, hidden } = this.#deps;
+    const { paths, cgroups, sandboxes, capabilities, seccomp: filters, hidden } = this.#deps;
     const { config } = container;
     const sandbox = sandboxes.need(container.sandboxId);
     const privileged = config.security.privileged;
@@ -414,7 +415,7 @@ export class Containers {
       ),
     );
     const all = privileged ? (await allDevices()).map((device) => ({ ...device, containerPath: device.path, permissions: 'rwm' })) : [];
-    const seccomp = privileged ? undefined : await seccompProgram(config.security.seccomp, capabilities, config.security.capabilities);
+    const seccomp = privileged ? undefined : await filters.program(config.security.seccomp, boundingSet(config.security, capabilities));
     const pidNamespaceOf = this.#pidNamespaceOf(config, sandbox);
     return {
       sandbox: sandbox.config,

@@ -26,6 +26,7 @@ import { type HostApplier, hostApplier, ownCapabilities } from './host.ts';
 import { parseMountTable } from './mount-table.ts';
 import { connectInNamespace } from './network-connection.ts';
 import { Sandboxes } from './sandboxes.ts';
+import { SeccompFilters } from './seccomp.ts';
 import { type StatePaths, statePaths } from './state-paths.ts';
 import { cgroupUsage, networkBytes } from './stats.ts';
 
@@ -88,6 +89,7 @@ export async function openNativeRuntime(options: NativeRuntimeOptions): Promise<
     random,
     log,
     capabilities,
+    seccomp: new SeccompFilters(process.arch),
     hidden,
     directoryFd: directory.fd,
   });

@@ -1,4 +1,4 @@
-import { type CapabilityRequest, capabilityBits } from './capabilities.ts';
+import { capabilityBits } from './capabilities.ts';
 import type { ContainerConfig, MountSpec, SandboxConfig, SecuritySpec } from './contract.ts';
 import { compileDeviceProgram, DEFAULT_DEVICE_RULES, type DeviceRule } from './device-program.ts';
 import type { HostRootPlan } from './host-root.ts';
@@ -75,7 +75,7 @@ export function planProcess(
   facts: Pick<ContainerFacts, 'availableCapabilities' | 'seccomp' | 'sandbox'>,
 ): readonly Directive[] {
   const { security } = config;
-  const bounding = capabilityBits(capabilityRequest(security), facts.availableCapabilities).toString(16);
+  const bounding = boundingSet(security, facts.availableCapabilities).toString(16);
   const root = security.uid === 0;
   return [
     ['umask', DEFAULT_UMASK],
@@ -94,8 +94,9 @@ export function planProcess(
   ];
 }
 
-function capabilityRequest(security: SecuritySpec): CapabilityRequest {
-  return { ...security.capabilities, privileged: security.privileged };
+/** The capabilities a container can ever have. @throws {UnknownCapabilityError} */
+export function boundingSet(security: SecuritySpec, available: bigint): bigint {
+  return capabilityBits({ ...security.capabilities, privileged: security.privileged }, available);
 }
 
 function withDefaults(env: readonly string[], tty: boolean, sandbox: SandboxConfig): readonly string[] {
