@@ -96,7 +96,7 @@ const zstd = (() => {
   }
 })();
 
-describe.skipIf(!zstd)('zstd beside its own program (skipped if `zstd` is not installed)', () => {
+describe.skipIf(!zstd)('zstd beside its own program [skipped: zstd is not installed]', () => {
   const compress = (args: readonly string[], input = CONTENT): Buffer =>
     execFileSync('zstd', ['-q', '-c', ...args], { input, maxBuffer: 1e8 });
 

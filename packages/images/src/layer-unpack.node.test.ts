@@ -17,7 +17,7 @@ async function* pieces(bytes: Buffer, size = 64 * 1024): AsyncGenerator<Buffer, 
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-describe.skipIf(unavailable !== undefined)(`unpackLayer${unavailable === undefined ? '' : ` (skipped: ${unavailable})`}`, () => {
+describe.skipIf(unavailable !== undefined)(`unpackLayer${unavailable === undefined ? '' : ` [skipped: ${unavailable}]`}`, () => {
   let outside = '';
   let root = '';
 
@@ -340,38 +340,41 @@ describe.skipIf(unavailable !== undefined)(`unpackLayer${unavailable === undefin
 });
 
 const tar = await findProgram('tar');
-describe.skipIf(unavailable !== undefined || tar === undefined)('unpackLayer beside GNU tar', () => {
-  test('gives the same tree for a directory of this machine', async () => {
-    const work = await mkdtemp(join(tmpdir(), `dure-unpack-peer-${process.pid}-`));
-    try {
-      const archive = join(work, 'a.tar');
-      const from = ['-C', '/usr', 'bin', 'sbin', '-C', '/usr/share', 'perl5'];
-      await runCommand('tar', ['-c', '--format=pax', '--xattrs', '--numeric-owner', '-f', archive, ...from]);
-      for (const name of ['ours', 'theirs']) await mkdir(join(work, name));
-      await runCommand('tar', ['-x', '--xattrs', '--xattrs-include=*', '--same-owner', '-p', '-f', archive, '-C', join(work, 'theirs')]);
-      const bytes = await readFile(archive);
-      await unpackLayer(pieces(bytes), join(work, 'ours'), {
-        limits: { bytesMax: 2 ** 40, entriesMax: 1e6 },
-        syscalls: openSyscalls(),
-        signal: new AbortController().signal,
-      });
-      const list = async (name: string): Promise<string> => {
-        const { stdout } = await runCommand('sh', [
-          '-c',
-          'cd "$1" && find . -mindepth 1 -printf "%P %y %m %U:%G %T@ %s %n %l\\n" | grep -v " d " | sort; find . -mindepth 1 -type d -printf "%P %y %m %U:%G %T@\\n" | sort',
-          'sh',
-          join(work, name),
-        ]);
-        return stdout;
-      };
-      // Our times come through a double and may lose what is below a microsecond.
-      const rounded = (text: string): string => text.replace(/(\d+\.\d{5})\d+/g, '$1');
-      const ours = rounded(await list('ours'));
-      expect(ours.split('\n').length).toBeGreaterThan(500);
-      expect(ours).toBe(rounded(await list('theirs')));
-      await runCommand('diff', ['-r', '--no-dereference', join(work, 'ours'), join(work, 'theirs')]);
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
-  });
-});
+describe.skipIf(unavailable !== undefined || tar === undefined)(
+  `unpackLayer beside GNU tar${unavailable === undefined && tar !== undefined ? '' : ` [skipped: ${unavailable ?? 'tar is not installed'}]`}`,
+  () => {
+    test('gives the same tree for a directory of this machine', async () => {
+      const work = await mkdtemp(join(tmpdir(), `dure-unpack-peer-${process.pid}-`));
+      try {
+        const archive = join(work, 'a.tar');
+        const from = ['-C', '/usr', 'bin', 'sbin', '-C', '/usr/share', 'perl5'];
+        await runCommand('tar', ['-c', '--format=pax', '--xattrs', '--numeric-owner', '-f', archive, ...from]);
+        for (const name of ['ours', 'theirs']) await mkdir(join(work, name));
+        await runCommand('tar', ['-x', '--xattrs', '--xattrs-include=*', '--same-owner', '-p', '-f', archive, '-C', join(work, 'theirs')]);
+        const bytes = await readFile(archive);
+        await unpackLayer(pieces(bytes), join(work, 'ours'), {
+          limits: { bytesMax: 2 ** 40, entriesMax: 1e6 },
+          syscalls: openSyscalls(),
+          signal: new AbortController().signal,
+        });
+        const list = async (name: string): Promise<string> => {
+          const { stdout } = await runCommand('sh', [
+            '-c',
+            'cd "$1" && find . -mindepth 1 -printf "%P %y %m %U:%G %T@ %s %n %l\\n" | grep -v " d " | sort; find . -mindepth 1 -type d -printf "%P %y %m %U:%G %T@\\n" | sort',
+            'sh',
+            join(work, name),
+          ]);
+          return stdout;
+        };
+        // Our times come through a double and may lose what is below a microsecond.
+        const rounded = (text: string): string => text.replace(/(\d+\.\d{5})\d+/g, '$1');
+        const ours = rounded(await list('ours'));
+        expect(ours.split('\n').length).toBeGreaterThan(500);
+        expect(ours).toBe(rounded(await list('theirs')));
+        await runCommand('diff', ['-r', '--no-dereference', join(work, 'ours'), join(work, 'theirs')]);
+      } finally {
+        await rm(work, { recursive: true, force: true });
+      }
+    });
+  },
+);

@@ -8,7 +8,7 @@ import { openImageStore } from './image-store.ts';
 
 const unavailable = (await imagesUnavailable()) ?? (await registryUnavailable());
 
-describe.skipIf(unavailable !== undefined)(`a real registry${unavailable === undefined ? '' : ` (skipped: ${unavailable})`}`, () => {
+describe.skipIf(unavailable !== undefined)(`a real registry${unavailable === undefined ? '' : ` [skipped: ${unavailable}]`}`, () => {
   test('an image built from Debian packages is pulled and unpacked', async () => {
     await using registry = await startRegistry();
     const web = await webImage('1');

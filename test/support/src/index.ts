@@ -1,4 +1,4 @@
-export { cacheDirectory } from './cache.ts';
+export { cacheDirectory, cachedDirectory, cacheKey } from './cache.ts';
 export {
   type Architecture,
   type Distribution,
@@ -6,6 +6,8 @@ export {
   downloadClosure,
   hostArchitecture,
   type PackageClosure,
+  packageOf,
+  prepareRoot,
   type UnpackOptions,
   unpackedClosure,
   unpackPackages,
