@@ -79,7 +79,9 @@ export async function openClusterPki(directory: string, names: ServerNames, cont
     );
   return {
     ca,
-    serving: await issued('apiserver', { commonName: 'kube-apiserver', organizations: [], ...names, usages: ['server auth'] }, (pem) => hasNames(pem, names)),
+    serving: await issued('apiserver', { commonName: 'kube-apiserver', organizations: [], ...names, usages: ['server auth'] }, (pem) =>
+      hasNames(pem, names),
+    ),
     kubeletClient: await issued('apiserver-kubelet-client', {
       commonName: 'kube-apiserver-kubelet-client',
       organizations: ['system:masters'],

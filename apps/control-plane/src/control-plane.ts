@@ -1,0 +1,102 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
+import {
+  type ApiServer,
+  bootstrapObjects,
+  clusterAccess,
+  createApiServer,
+  kubernetesEndpoints,
+  type NetworkDoor,
+  SYSTEM_USER,
+} from '@dure/apiserver';
+import { createClient, renderKubeconfig } from '@dure/client';
+import { aborted, type Clock, type Logger, type Random, Scope } from '@dure/foundation';
+import { openEmbeddedStore, openMemoryStore, type Store } from '@dure/store';
+import { type ClusterPki, openClusterPki, serverNames } from './cluster-pki.ts';
+import type { Config } from './config.ts';
+import { ensureObjects, type RefOf, replaceObject } from './ensure-objects.ts';
+import { runControllers } from './run-controllers.ts';
+import { addressInCidr } from './service-range.ts';
+
+export interface ControlPlaneDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** Runs API server, controllers and scheduler around one store until `signal` aborts; settles when all have ended and the store is closed. */
+export async function runControlPlane(config: Config, { clock, random, log }: ControlPlaneDeps, signal: AbortSignal): Promise<void> {
+  await using scope = new Scope();
+  const apiServiceIP = addressInCidr(config.serviceCIDR, 1);
+  const names = serverNames({ ...config, apiServiceIP, further: config.serverNames });
+  const pki = await openClusterPki(join(config.dataDir, 'pki'), names, { clock, random });
+  const store = scope.use(await openStore(config, { clock, random, log }));
+  const kinds = new KindRegistry(builtinKinds);
+  const access = clusterAccess({
+    issuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
+    serviceAccountKeyPem: pki.serviceAccountKeyPem,
+    anonymous: true,
+    clock,
+    random,
+  });
+  const server = scope.use(createApiServer({ store, kinds, clock, random, log: log.child({ component: 'apiserver' }), ...access }));
+
+  // Nobody is let in before what a cluster starts with is there: clients take the absence of a namespace for an answer.
+  const facts = {
+    apiServiceIP,
+    dnsServiceIP: config.dnsAddress,
+    advertiseAddress: config.advertiseAddress,
+    apiPort: config.port,
+    clusterCA: pki.ca.certificatePem,
+  };
+  const client = createClient(server.transport(SYSTEM_USER, 'dure-bootstrap'), { userAgent: 'dure-bootstrap' });
+  const refOf = refOfKinds(kinds);
+  await ensureObjects(client, refOf, bootstrapObjects(facts), signal);
+  for (const object of kubernetesEndpoints(facts)) await replaceObject(client, refOf, object as JsonObject, signal);
+
+  const door = await open(server, config, pki);
+  await writeKubeconfig(config, pki);
+  log.info('API server is ready', { host: config.host, port: door.address.port, kubeconfig: config.kubeconfig });
+
+  const stopping = new AbortController();
+  const working = runControllers({ server, config, pki, clock, random, log }, stopping.signal);
+  await Promise.race([aborted(signal), working]);
+  stopping.abort(new Error('the control plane is stopping'));
+  await working;
+}
+
+function openStore({ store, dataDir }: Config, { clock, random, log }: ControlPlaneDeps): Promise<Store> {
+  if (store === 'memory') return Promise.resolve(openMemoryStore({ clock, random }));
+  return openEmbeddedStore({ directory: join(dataDir, 'db'), clock, log: log.child({ component: 'store' }) });
+}
+
+function open(server: ApiServer, { host, port }: Config, { serving, ca }: ClusterPki): Promise<NetworkDoor> {
+  return server.listen({ host, port }, { cert: serving.certificatePem, key: serving.privateKeyPem, clientCa: ca.certificatePem });
+}
+
+/** The administrator's way in. Written whole or not at all, and readable by its owner only. */
+async function writeKubeconfig({ kubeconfig, host, port }: Config, { admin, ca }: ClusterPki): Promise<void> {
+  const anywhere = host === '0.0.0.0' || host === '::';
+  const shown = anywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  const text = renderKubeconfig({
+    clusterName: 'dure',
+    userName: 'kubernetes-admin',
+    server: `https://${shown}:${port}`,
+    ca: ca.certificatePem,
+    certificate: admin.certificatePem,
+    key: admin.privateKeyPem,
+  });
+  await mkdir(dirname(kubeconfig), { recursive: true });
+  await writeFile(`${kubeconfig}.new`, text, { mode: 0o600 });
+  await rename(`${kubeconfig}.new`, kubeconfig);
+}
+
+function refOfKinds(kinds: KindRegistry): RefOf {
+  return (apiVersion, kind) => {
+    const served = kinds.object(apiVersion, kind);
+    if (served === undefined) return undefined;
+    const { group, resource, namespaced } = served.definition;
+    return { group, version: served.version.name, resource, kind, namespaced };
+  };
+}

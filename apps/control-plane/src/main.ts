@@ -1,0 +1,23 @@
+/** Runs API server, scheduler and controllers in one process around one store. */
+import { createLogger, messageOf, systemClock, systemRandom } from '@dure/foundation';
+import { ConfigError, parseConfig, USAGE } from './config.ts';
+import { runControlPlane } from './control-plane.ts';
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    console.log(USAGE);
+    return;
+  }
+  const config = parseConfig(argv);
+  const log = createLogger({ level: config.logLevel });
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  await runControlPlane(config, { clock: systemClock, random: systemRandom, log }, stop.signal);
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  // A fault in the configuration is the caller's and needs no stack.
+  console.error(error instanceof ConfigError ? error.message : `control-plane: ${messageOf(error)}`);
+  if (!(error instanceof ConfigError)) console.error(error);
+  process.exitCode = 1;
+});
