@@ -10,7 +10,7 @@ import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Durability, Revision, Store } from './contract.ts';
 import { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded-store.ts';
-import { CompactedError, StoreBrokenError, StoreDamagedError, StoreLockedError, StoreOpenError } from './errors.ts';
+import { CompactedError, StoreBrokenError, StoreDamagedError, StoreFullError, StoreLockedError, StoreOpenError } from './errors.ts';
 import { encodeState, STATE_KEY, valueKey } from './level-layout.ts';
 import { ABSENT, collectEvents, plain, text } from './testing/store-reading.ts';
 
@@ -178,6 +178,19 @@ describe('the disk', () => {
     expect(batch).toHaveBeenCalledTimes(1);
     expect(plain(await store.get('/pods/a'))).toMatchObject({ value: 'one', modifiedAt: first });
     expect(await collectEvents(store, '', first)).toEqual([]);
+  });
+
+  test('that refused a write has given its revision to nobody, nor will it, after closing and opening either', async () => {
+    const first = await put('/pods/a', 'one');
+    vi.spyOn(ClassicLevel.prototype, 'batch').mockRejectedValueOnce(new Error('IO error: 000005.log: No space left on device'));
+    await expect(put('/pods/a', 'two', first)).rejects.toBeInstanceOf(StoreFullError);
+    expect(await store.revision()).toBe(first);
+    const second = await put('/pods/a', 'three', first);
+    expect(plain(await store.get('/pods/a'))).toMatchObject({ value: 'three', modifiedAt: second });
+    await store[Symbol.asyncDispose]();
+    store = await openAt('db');
+    expect(await store.revision()).toBe(second);
+    expect((await collectEvents(store, '', first)).map(({ revision }) => revision)).toEqual([second]);
   });
 
   test('that went bad is an error, never another value', async () => {

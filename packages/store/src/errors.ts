@@ -52,8 +52,9 @@ export class StoreFullError extends Error {
   override readonly name = 'StoreFullError';
   readonly code = 'STORE_FULL';
 
-  constructor(key: string, options: { cause: unknown }) {
-    super(`append ${key}: no space left for the store`, options);
+  /** @param what What was tried, as `append /key`. */
+  constructor(what: string, options: { cause: unknown }) {
+    super(`${what}: no space left for the store`, options);
   }
 }
 
@@ -92,8 +93,9 @@ export class StoreBrokenError extends Error {
   override readonly name = 'StoreBrokenError';
   readonly code = 'STORE_BROKEN';
 
-  constructor(key: string, options: { cause: unknown }) {
-    super(`append ${key}: the disk refuses writes`, options);
+  /** @param what What was tried, as `append /key`. */
+  constructor(what: string, options: { cause: unknown }) {
+    super(`${what}: the disk refuses writes`, options);
   }
 }
 

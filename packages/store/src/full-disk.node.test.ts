@@ -46,6 +46,11 @@ test('a store that fills its disk refuses puts, reads and deletes on, and takes 
     const renewed = await store.append({ kind: 'put', key: '/leases/a', value: Buffer.from('two') }, lease, 'volatile');
     expect(Buffer.from((await store.get('/leases/a'))?.value ?? []).toString()).toBe('two');
 
+    await store[Symbol.asyncDispose]();
+    store = await openHere();
+    await expectAll(store, standing);
+    expect(Buffer.from((await store.get('/leases/a'))?.value ?? []).toString()).toBe('two');
+
     for (const [key, revision] of [...standing].slice(0, standing.size - 20)) {
       await store.append({ kind: 'delete', key }, revision, 'durable');
       standing.delete(key);

@@ -77,12 +77,7 @@ export class History {
       versions.push(record);
     }
     if (record.revision > this.#compactedAt) this.#records.push(record);
-    this.advance(record.revision);
-  }
-
-  /** Moves the newest revision up to `revision` without a record: it was given out and came to nothing. */
-  advance(revision: Revision): void {
-    if (revision > this.#revision) this.#revision = revision;
+    if (record.revision > this.#revision) this.#revision = record.revision;
   }
 
   /** The put that stands at `key` as of `at`; `undefined` if the key was absent then. */

@@ -117,6 +117,7 @@ export class LevelJournal implements Journal {
       await reserve.release();
       await db.open();
     }
+    let journal: LevelJournal | undefined;
     try {
       const stored = await db.get(STATE_KEY);
       const records: Omit<LogRecord, 'previous'>[] = [];
@@ -124,9 +125,11 @@ export class LevelJournal implements Journal {
       const state = nextState(stored && decodeState(stored), records.at(-1)?.revision);
       const isFull = !(await reserve.take());
       if (isFull) log.error('disk is full: the store refuses writes', { directory });
-      await db.batch([{ type: 'put', key: STATE_KEY, value: encodeState(state) }], { sync: true });
-      return { journal: new LevelJournal(db, state, isFull, options), state, revision: state.base, records };
+      journal = new LevelJournal(db, { ...state }, isFull, options);
+      await journal.#writeBatch([], state, { isEssential: true });
+      return { journal, state, revision: state.base, records };
     } catch (error) {
+      if (journal !== undefined) journal.#closing.abort();
       await db.close();
       throw error;
     }
@@ -142,15 +145,16 @@ export class LevelJournal implements Journal {
         if (!isEssential) await this.#assertRoom();
         const dirtySince = this.#dirtySince ?? volatile[0]?.record.revision;
         // Half a block early, so that a steady stream of durable writes carries the new ceiling along and nobody waits for it alone.
-        const ceiling = newest + RESERVE_AHEAD / 2 > this.#state.ceiling ? ((newest + RESERVE_AHEAD) as Revision) : this.#state.ceiling;
-        const state = withDirtySince({ ...this.#state, ceiling }, dirtySince);
+        const isNear = newest + RESERVE_AHEAD / 2 > this.#state.ceiling;
+        const reserved = isNear ? { ...this.#state, ceiling: (newest + RESERVE_AHEAD) as Revision } : this.#state;
+        const state = withDirtySince(reserved, dirtySince);
         await this.#writeBatch(durable.flatMap(operationsOf), state, { writes: durable, isEssential });
       });
     }
     for (const { record } of durable) this.#unflushed.delete(record.key);
     for (const write of volatile) this.#keep(write);
     this.#newest = newest;
-    if (this.#volatileBytes > VOLATILE_BYTES_MAX) await this.#exclusive(() => this.#writeVolatile('all'));
+    if (this.#volatileBytes > VOLATILE_BYTES_MAX) await this.#spill();
   }
 
   async read(revisions: readonly Revision[]): Promise<readonly Uint8Array[]> {
@@ -165,6 +169,8 @@ export class LevelJournal implements Journal {
     // LevelDB takes its snapshot when it is called, so without a wait before.
     if (this.#reopening !== undefined) await this.#reopening;
     if (this.#db.status !== 'open') await this.#exclusive(() => this.#reopen());
+    // In the order of the disk: neighbours share a block, which is then read and unpacked once.
+    stored.sort((a, b) => a - b);
     const bytes = stored.length > 0 ? await this.#db.getMany(stored.map(valueKey)) : [];
     for (const [at, revision] of stored.entries()) {
       const value = bytes[at];
@@ -210,6 +216,15 @@ export class LevelJournal implements Journal {
     });
   }
 
+  /** The commit before it stands, whatever comes of this. */
+  async #spill(): Promise<void> {
+    try {
+      await this.#exclusive(() => this.#writeVolatile('all'));
+    } catch (error) {
+      this.#log.warn('volatile writes stay in memory', { error });
+    }
+  }
+
   #keep(write: Written): void {
     this.#volatile.set(write.record.revision, write);
     this.#volatileBytes += write.value?.length ?? 0;
@@ -240,7 +255,7 @@ export class LevelJournal implements Journal {
 
   /** One batch, one sync; `state` goes along if it is new. What is essential may use up the reserve. @throws {NoSpaceError} */
   async #writeBatch(operations: readonly Operation[], state: JournalState, { writes = [], isEssential }: BatchOptions): Promise<void> {
-    const isNewState = encodeState(state).compare(encodeState(this.#state)) !== 0;
+    const isNewState = state !== this.#state;
     if (operations.length === 0 && !isNewState) return;
     const stateOperations = isNewState ? [{ type: 'put', key: STATE_KEY, value: encodeState(state) } as const] : [];
     for (let attempt = 1; ; attempt += 1) {
@@ -332,8 +347,11 @@ function nextState(last: JournalState | undefined, newestRecord: Revision | unde
   return from < last.ceiling ? { ...opened, lost: { from: from as Revision, to: last.ceiling } } : opened;
 }
 
-function withDirtySince({ dirtySince: _, ...state }: JournalState, dirtySince: Revision | undefined): JournalState {
-  return { ...state, ...(dirtySince !== undefined && { dirtySince }) };
+/** The same object if nothing changes, which is how the batch knows. */
+function withDirtySince(state: JournalState, dirtySince: Revision | undefined): JournalState {
+  if (state.dirtySince === dirtySince) return state;
+  const { dirtySince: _, ...rest } = state;
+  return { ...rest, ...(dirtySince !== undefined && { dirtySince }) };
 }
 
 function withoutLost({ lost, ...state }: JournalState, compactedAt: Revision): JournalState {

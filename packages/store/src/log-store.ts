@@ -26,6 +26,8 @@ export interface LogStoreLimits {
   readonly watchCapacity?: number | undefined;
   /** Records of history kept when nobody compacts; beyond it the older half is compacted. Default: 500 000. */
   readonly historyMax?: number | undefined;
+  /** The same in bytes put since the last compaction. Default: 1 GiB. */
+  readonly historyBytesMax?: number | undefined;
 }
 
 export interface LogStoreOptions extends LogStoreLimits {
@@ -65,21 +67,24 @@ export class LogStore implements Store {
   readonly #hub = new WatchHub();
   readonly #watchCapacity: number;
   readonly #historyMax: number;
+  readonly #historyBytesMax: number;
+  #historyBytes = 0;
   readonly #closing = new AbortController();
   readonly #progressing: Promise<void>;
   /** One for each caller that waits, so their number is the callers' bound. */
   #queue: Request[] = [];
   #writing: Promise<void> | undefined;
   #forgetting: Promise<void> = Promise.resolve();
-  /** Revisions given out by decisions, published or not. */
+  /** Counts revisions up; those of writes that failed are skipped, since their bytes may have reached the disk. */
   #assigned: Revision;
   #disposed: Promise<void> | undefined;
 
-  constructor({ journal, history, clock, watchCapacity = 10_000, historyMax = 500_000 }: LogStoreOptions) {
+  constructor({ journal, history, clock, watchCapacity = 10_000, historyMax = 500_000, historyBytesMax = 1 << 30 }: LogStoreOptions) {
     this.#journal = journal;
     this.#history = history;
     this.#watchCapacity = watchCapacity;
     this.#historyMax = historyMax;
+    this.#historyBytesMax = historyBytesMax;
     this.#assigned = history.revision;
     this.#progressing = clock === undefined ? Promise.resolve() : this.#progressFromTimeToTime(clock);
   }
@@ -157,7 +162,11 @@ export class LogStore implements Store {
   async flush(): Promise<void> {
     this.#assertOpen();
     await this.#writing;
-    await this.#journal.flush();
+    try {
+      await this.#journal.flush();
+    } catch (error) {
+      throw diskError('flush', error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -235,16 +244,16 @@ export class LogStore implements Store {
       if ('error' in previous) this.#hub.destroy(previous.error);
       for (const { request, record, value } of accepted) {
         this.#history.apply(record);
+        this.#historyBytes += value?.length ?? 0;
         if (!('error' in previous)) this.#hub.publish(eventOf(record, value, previous.get(record.revision)));
         request.resolve(record.revision);
       }
     } catch (error) {
-      this.#history.advance(this.#assigned);
       this.#fail(accepted, error);
     }
     // Decided anew against what has become of the writes that were before them.
     this.#queue.unshift(...overtaken);
-    if (this.#history.length > this.#historyMax) this.#compactOlderHalf();
+    if (this.#history.length > this.#historyMax || this.#historyBytes > this.#historyBytesMax) this.#compactOlderHalf();
   }
 
   /** On a full disk only puts that must be durable are lost; deletions and volatile writes get another try without them. */
@@ -254,9 +263,7 @@ export class LogStore implements Store {
     for (const write of accepted) {
       if (again.includes(write)) continue;
       const { key } = write.request.change;
-      write.request.reject(
-        error instanceof NoSpaceError ? new StoreFullError(key, { cause: error }) : new StoreBrokenError(key, { cause: error }),
-      );
+      write.request.reject(diskError(`append ${key}`, error));
     }
     this.#queue.unshift(...again.map(({ request }) => request));
   }
@@ -300,16 +307,20 @@ export class LogStore implements Store {
     return records.map((record) => eventOf(record, byRevision.get(record.revision), byRevision.get(record.previous)));
   }
 
+  /** What fails here is met again, and told, by the next who writes or compacts. */
   #compactOlderHalf(): void {
-    const middle = this.#history.fromEnd(this.#historyMax >> 1);
+    const middle = this.#history.fromEnd(this.#history.length >> 1);
     if (middle !== undefined) void this.#compact(middle.revision).catch(() => {});
   }
 
   #compact(at: Revision): Promise<void> {
     const gone = this.#history.compact(at);
+    this.#historyBytes = 0;
     const forgotten = this.#forgetting.then(() => this.#journal.forget(this.#history.compactedAt, gone));
     this.#forgetting = forgotten.catch(() => {});
-    return forgotten;
+    return forgotten.catch((error: unknown) => {
+      throw diskError(`compact at revision ${at}`, error);
+    });
   }
 
   async #progressFromTimeToTime(clock: Clock): Promise<void> {
@@ -332,6 +343,10 @@ export class LogStore implements Store {
     this.#assertOpen();
     if (at !== undefined) this.#history.assertReadable(at);
   }
+}
+
+function diskError(what: string, cause: unknown): StoreFullError | StoreBrokenError {
+  return cause instanceof NoSpaceError ? new StoreFullError(what, { cause }) : new StoreBrokenError(what, { cause });
 }
 
 function entryOf(record: LogRecord, modifiedAt: Revision, value: Uint8Array): Entry {
