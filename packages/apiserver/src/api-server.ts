@@ -1,10 +1,16 @@
 import { builtinSchemas, type KindRegistry, type SchemaBook } from '@dure/api';
 import type { Clock, Logger, Random } from '@dure/foundation';
 import type { Store } from '@dure/store';
+import { podDialer } from './connect/dialers.ts';
+import { logHandler, portForwardHandler, streamHandler } from './connect/pod-streams.ts';
+import { proxyHandler } from './connect/proxy.ts';
 import type { Admission } from './contract/admission.ts';
 import type { Authenticator } from './contract/authenticator.ts';
 import type { Authorizer } from './contract/authorizer.ts';
+import type { EvictionGuard } from './contract/eviction-guard.ts';
+import type { NodeDialer, PodDialer } from './contract/node-dialer.ts';
 import type { ObjectReader } from './contract/object-reader.ts';
+import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
 import type { UserInfo } from './contract/user.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { discoveryHandler } from './discovery/discovery-paths.ts';
@@ -18,6 +24,7 @@ import { versionInfo } from './health/version.ts';
 import { jsonResponse, textResponse } from './http/exchange.ts';
 import { type InProcessTransport, inProcessTransport } from './http/in-process-door.ts';
 import { type DoorTls, type NetworkDoor, openNetworkDoor } from './http/network-door.ts';
+import { OpenApi, openApiHandler } from './openapi/openapi.ts';
 import { CacheSet, objectReader } from './registry/cache-set.ts';
 import type { KindHooks } from './registry/kind-hooks.ts';
 import { Reader } from './registry/reader.ts';
@@ -26,6 +33,13 @@ import type { PathHandler, ResourceHandler } from './request/call.ts';
 import { IN_FLIGHT_LIMITS, InFlight, type InFlightLimits } from './request/in-flight.ts';
 import { requestPipeline } from './request/pipeline.ts';
 import { ResourceRouter } from './request/resource-handler.ts';
+import { accessReviewHandler, rulesReviewHandler, selfReviewHandler, tokenReviewHandler } from './reviews/reviews.ts';
+import { accountTokenHandler } from './subresources/account-token.ts';
+import { componentStatusesHandler } from './subresources/component-statuses.ts';
+import type { SubresourceDeps } from './subresources/deps.ts';
+import { approvalHandler, finalizeHandler } from './subresources/part-writes.ts';
+import { bindingHandler, evictionHandler, mergeEphemeralContainers, mergeResize, podPartHandler } from './subresources/pod-writes.ts';
+import { scaleHandler } from './subresources/scale.ts';
 import { ContinueTokens } from './watch/continue-token.ts';
 
 export interface ApiServerOptions {
@@ -40,6 +54,14 @@ export interface ApiServerOptions {
   readonly authenticator: (reads: ObjectReader) => Authenticator;
   readonly authorizer: (reads: ObjectReader) => Authorizer;
   readonly admission: (reads: ObjectReader, authorizer: Authorizer) => Admission;
+  /** Absent: `serviceaccounts/token` is refused. */
+  readonly tokens?: (reads: ObjectReader) => ServiceAccountTokens;
+  /** Absent: every eviction is allowed. */
+  readonly eviction?: (reads: ObjectReader) => EvictionGuard;
+  /** The way to node agents. Absent: logs, exec and the like are refused. */
+  readonly nodes?: NodeDialer;
+  /** The way to Pod addresses. Default: plain connections of this machine. */
+  readonly pods?: PodDialer;
   readonly version?: string;
   readonly inFlight?: InFlightLimits;
   /** Deadline of requests that are not long-running. Default 60 s. */
@@ -98,7 +120,21 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const hooks = new Map<string, KindHooks>();
   const writer = new Writer({ store, clock, random, admission, book, hooks });
   const special = new Map<string, ResourceHandler>();
-  const router = new ResourceRouter({ kinds, reader, writer, presenter, protobuf, special });
+  const router = new ResourceRouter({ kinds, reader, writer, presenter, protobuf, book, clock, special });
+
+  const deps: SubresourceDeps = {
+    kinds,
+    reader,
+    writer,
+    router,
+    reads,
+    book,
+    clock,
+    authenticator,
+    authorizer,
+    tokens: options.tokens?.(reads),
+    eviction: options.eviction?.(reads),
+  };
 
   const inFlight = new InFlight(options.inFlight ?? IN_FLIGHT_LIMITS);
   const metrics = new RequestMetrics();
@@ -116,6 +152,35 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     { name: 'shutdown', liveness: false, check: async () => signal.throwIfAborted() },
     ...(options.healthChecks ?? []),
   ];
+  const ownPodDialer = options.pods === undefined ? podDialer() : undefined;
+  const connect = { reads, nodes: options.nodes, pods: options.pods ?? (ownPodDialer as PodDialer), admission, random };
+  for (const [place, handler] of [
+    ['*/*/scale', scaleHandler(deps)],
+    ['/bindings/', bindingHandler(deps)],
+    ['/pods/binding', bindingHandler(deps)],
+    ['/pods/eviction', evictionHandler(deps)],
+    ['/pods/ephemeralcontainers', podPartHandler(deps, mergeEphemeralContainers)],
+    ['/pods/resize', podPartHandler(deps, mergeResize)],
+    ['/namespaces/finalize', finalizeHandler(deps)],
+    ['/serviceaccounts/token', accountTokenHandler(deps)],
+    ['/componentstatuses/', componentStatusesHandler(deps, checks)],
+    ['certificates.k8s.io/certificatesigningrequests/approval', approvalHandler(deps)],
+    ['authentication.k8s.io/tokenreviews/', tokenReviewHandler(deps)],
+    ['authentication.k8s.io/selfsubjectreviews/', selfReviewHandler(deps)],
+    ['authorization.k8s.io/subjectaccessreviews/', accessReviewHandler(deps)],
+    ['authorization.k8s.io/selfsubjectaccessreviews/', accessReviewHandler(deps)],
+    ['authorization.k8s.io/localsubjectaccessreviews/', accessReviewHandler(deps)],
+    ['authorization.k8s.io/selfsubjectrulesreviews/', rulesReviewHandler(deps)],
+    ['/pods/log', logHandler(connect)],
+    ['/pods/exec', streamHandler(connect, 'exec')],
+    ['/pods/attach', streamHandler(connect, 'attach')],
+    ['/pods/portforward', portForwardHandler(connect)],
+    ['/pods/proxy', proxyHandler(connect)],
+    ['/services/proxy', proxyHandler(connect)],
+    ['/nodes/proxy', proxyHandler(connect)],
+  ] as const) {
+    special.set(place, handler);
+  }
   const discovery = discoveryHandler(new Discovery(kinds), () => options.advertisedAddress ?? '');
   const version = versionInfo(options.version ?? '0.1.0');
   const renderMetrics: PathHandler = async () =>
@@ -131,6 +196,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const prefixes: readonly (readonly [string, PathHandler])[] = [
     ['/api', discovery],
     ['/apis', discovery],
+    ['/openapi', openApiHandler(new OpenApi(kinds, book, version.gitVersion))],
     ['/healthz', healthHandler('healthz', checks)],
     ['/livez', healthHandler('livez', checks)],
     ['/readyz', healthHandler('readyz', checks)],
@@ -158,6 +224,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     stop.abort(new Error('the server is shutting down'));
     processMetrics.stop();
     await Promise.all(closing);
+    await ownPodDialer?.[Symbol.asyncDispose]();
     await caches.settled();
   };
   return {

@@ -1,5 +1,25 @@
 export { type ApiServer, type ApiServerOptions, createApiServer } from './api-server.ts';
-export { type BootstrapFacts, bootstrapObjects, kubernetesEndpoints } from './bootstrap/bootstrap-objects.ts';
-export { type ClusterAccess, type ClusterAccessOptions, clusterAccess } from './cluster-access.ts';
-export { SYSTEM_USER, type UserInfo } from './contract/user.ts';
+export { type NodeDialerTls, nodeDialer, podDialer } from './connect/dialers.ts';
+export type { Admission, AdmissionOperation, AdmissionRequest } from './contract/admission.ts';
+export type { Authenticated, Authenticator, Credentials, PeerCertificate } from './contract/authenticator.ts';
+export type {
+  AuthorizationQuery,
+  AuthorizationResult,
+  Authorizer,
+  Decision,
+  NonResourceQuery,
+  NonResourceRule,
+  ResourceQuery,
+  ResourceRule,
+  RuleSummary,
+} from './contract/authorizer.ts';
+export type { EvictionGuard } from './contract/eviction-guard.ts';
+export type { MetricsSource, PodUsage, UsageSample } from './contract/metrics-source.ts';
+export type { ForwardRequest, ForwardResponse, NodeDialer, NodeEndpoint, PodDialer } from './contract/node-dialer.ts';
+export type { ObjectReader, ReaderQuery } from './contract/object-reader.ts';
+export type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
+export { ANONYMOUS_USER, SYSTEM_USER, type UserInfo } from './contract/user.ts';
+export type { HealthCheck } from './health/health.ts';
+export type { InProcessTransport } from './http/in-process-door.ts';
 export type { DoorTls, NetworkDoor } from './http/network-door.ts';
+export type { InFlightLimits } from './request/in-flight.ts';

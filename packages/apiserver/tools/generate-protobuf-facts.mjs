@@ -46,7 +46,9 @@ for (const { name: packageName, directory } of packages) {
   const proto = readFileSync(join(directory, 'generated.proto'), 'utf8').replace(/\/\/.*$/gm, '');
   for (const [, message, body] of proto.matchAll(/^message (\w+) \{([\s\S]*?)^\}/gm)) {
     const fields = [];
-    for (const [, label, type, field, number] of body.matchAll(/^\s*(optional|repeated|map<string,)?\s*([\w.<>, ]+?)>?\s+(\w+)\s*=\s*(\d+)/gm)) {
+    for (const [, label, type, field, number] of body.matchAll(
+      /^\s*(optional|repeated|map<string,)?\s*([\w.<>, ]+?)>?\s+(\w+)\s*=\s*(\d+)/gm,
+    )) {
       const tag = tags.get(message)?.get(Number(number));
       const jsonName = tag === undefined ? field : tag.inline ? '' : tag.jsonName;
       const scalar = /^(string|bool|bytes|int32|int64|uint32|uint64|double|float)$/.test(type);

@@ -16,7 +16,7 @@ export interface AdmissionRequest {
   readonly namespace: string;
   /** '' while a create has only `generateName`. */
   readonly name: string;
-  /** Absent for DELETE. {@link Admission.mutate} may change it in place; it is in the request's version, defaulted, not yet validated. */
+  /** Absent for DELETE. {@link Admission.mutate} may change it in place; it is in the storage version, defaulted, not yet validated. */
   readonly object?: JsonObject;
   /** What stands there now, for UPDATE and DELETE. Deeply frozen. */
   readonly oldObject?: KubeObject;

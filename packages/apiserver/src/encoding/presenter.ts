@@ -53,40 +53,19 @@ export class Presenter {
   }
 
   list(result: ListResult, show: Presentation): Encodable {
-    const { definition, version } = show.kind;
     const metadata: JsonObject = {
       resourceVersion: String(result.revision),
       ...(result.continue === '' ? {} : { continue: result.continue }),
       ...(result.remaining === undefined ? {} : { remainingItemCount: result.remaining }),
     };
-    const apiVersion = joinApiVersion(definition.group, version.name);
     const { form } = show;
-    if (form.as === 'Table') {
-      const asVersion = form.asVersion ?? 'v1';
-      const rows = result.objects.map((stored) =>
-        tableRow(this.#object(stored, show.kind), version.columns, show.include, asVersion, this.#deps.clock.now()),
-      );
-      const shown = table(metadata, columnDefinitions(version.columns), rows, asVersion);
-      return { value: () => deepFreeze(shown), bytes: () => this.#encode(shown, form) };
-    }
-    if (form.as === 'PartialObjectMetadata') {
-      const asVersion = form.asVersion ?? 'v1';
-      const items = result.objects.map((stored) => partialMetadata(this.#object(stored, show.kind), asVersion));
-      const shown = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${asVersion}`, metadata, items };
-      return { value: () => deepFreeze(shown), bytes: () => this.#encode(shown, form) };
-    }
-    const decoded = (): JsonObject => ({
-      kind: definition.listKind,
-      apiVersion,
-      metadata,
-      items: result.objects.map((stored) => this.#object(stored, show.kind)) as unknown as JsonObject[],
-    });
-    if (!isPlainJson(form)) return { value: () => deepFreeze(decoded()), bytes: () => this.#encode(decoded(), form) };
+    const objects = (): KubeObject[] => result.objects.map((stored) => this.#object(stored, show.kind));
+    if (!isPlainJson(form)) return this.#listOf(objects(), metadata, show);
     return {
-      value: () => deepFreeze(decoded()),
+      value: () => deepFreeze(listObject(show.kind, metadata, objects())),
       bytes: () => {
-        const head = JSON.stringify({ kind: definition.listKind, apiVersion, metadata }).slice(0, -1);
-        const parts: Uint8Array[] = [Buffer.from(`${head},"items":[`)];
+        const head = JSON.stringify(listObject(show.kind, metadata, [])).slice(0, -2);
+        const parts: Uint8Array[] = [Buffer.from(head)];
         for (const [index, stored] of result.objects.entries()) {
           if (index > 0) parts.push(COMMA);
           parts.push(this.#json(stored, show.kind));
@@ -95,6 +74,11 @@ export class Presenter {
         return Buffer.concat(parts);
       },
     };
+  }
+
+  /** A list of objects that are not stored. */
+  values(objects: readonly JsonObject[], show: Presentation): Encodable {
+    return this.#listOf(objects as unknown as readonly KubeObject[], {}, show);
   }
 
   /** Events of one watch. */
@@ -119,7 +103,7 @@ export class Presenter {
     return {
       value: () => Object.freeze({ type, object: this.#object(stored, show.kind) }),
       bytes: () =>
-        this.#deps.encodings.get(stored, `${show.kind.version.name} ${type}`, () =>
+        this.#deps.encodings.get(stored, `${show.kind.definition.group}/${show.kind.version.name} ${type}`, () =>
           Buffer.concat([Buffer.from(`{"type":"${type}","object":`), this.#json(stored, show.kind), Buffer.from('}\n')]),
         ),
     };
@@ -158,6 +142,23 @@ export class Presenter {
     return table(resourceVersion === undefined ? {} : { resourceVersion }, withColumns ? columnDefinitions(columns) : [], [row], asVersion);
   }
 
+  #listOf(objects: readonly KubeObject[], metadata: JsonObject, show: Presentation): Encodable {
+    const { form, kind, include } = show;
+    const { columns } = kind.version;
+    const asVersion = form.asVersion ?? 'v1';
+    let shown: JsonObject;
+    if (form.as === 'Table') {
+      const rows = objects.map((object) => tableRow(object, columns, include, asVersion, this.#deps.clock.now()));
+      shown = table(metadata, columnDefinitions(columns), rows, asVersion);
+    } else if (form.as === 'PartialObjectMetadata') {
+      const items = objects.map((object) => partialMetadata(object, asVersion));
+      shown = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${asVersion}`, metadata, items };
+    } else {
+      shown = listObject(kind, metadata, objects);
+    }
+    return { value: () => deepFreeze(shown), bytes: () => this.#encode(shown, form) };
+  }
+
   #object(stored: StoredObject, kind: ServedKind): KubeObject {
     return fromStorage(kind, stored.object as unknown as JsonObject) as unknown as KubeObject;
   }
@@ -165,8 +166,11 @@ export class Presenter {
   /** JSON without a newline behind it, since lists and events embed it. */
   #json(stored: StoredObject, kind: ServedKind): Uint8Array {
     const { definition, version } = kind;
-    if (version.name === definition.storageVersion) return spliceRevision(stored.stored, stored.revision);
-    return this.#deps.encodings.get(stored, version.name, () => Buffer.from(JSON.stringify(this.#object(stored, kind))));
+    if (version.name === definition.storageVersion && definition.storedAs === undefined)
+      return spliceRevision(stored.stored, stored.revision);
+    return this.#deps.encodings.get(stored, `${definition.group}/${version.name}`, () =>
+      Buffer.from(JSON.stringify(this.#object(stored, kind))),
+    );
   }
 
   #encode(value: JsonObject | KubeObject, form: OutputForm): Uint8Array {
@@ -179,6 +183,15 @@ export class Presenter {
         return this.#deps.protobuf.encode(value as JsonObject);
     }
   }
+}
+
+function listObject({ definition, version }: ServedKind, metadata: JsonObject, items: readonly KubeObject[]): JsonObject {
+  return {
+    kind: definition.listKind,
+    apiVersion: joinApiVersion(definition.group, version.name),
+    metadata,
+    items: items as unknown as JsonObject[],
+  };
 }
 
 function isPlainJson(form: OutputForm): boolean {

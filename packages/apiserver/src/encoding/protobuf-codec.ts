@@ -42,7 +42,12 @@ export function protobufCodec(): ProtobufCodec {
     const message = messageOf(apiVersion, kind);
     if (message === undefined) throw new ProtobufError(`encode ${kind} of ${apiVersion}: it has no protobuf form`);
     const raw = new Encoder(book).message(message, object);
-    const typeMeta = Writer.create().uint32((1 << 3) | BYTES).string(apiVersion).uint32((2 << 3) | BYTES).string(kind).finish();
+    const typeMeta = Writer.create()
+      .uint32((1 << 3) | BYTES)
+      .string(apiVersion)
+      .uint32((2 << 3) | BYTES)
+      .string(kind)
+      .finish();
     const unknown = Writer.create()
       .uint32((1 << 3) | BYTES)
       .bytes(typeMeta)
@@ -59,8 +64,16 @@ export function protobufCodec(): ProtobufCodec {
     knows: (apiVersion, kind) => messageOf(apiVersion, kind) !== undefined,
     encode,
     encodeFrame(type, object) {
-      const extension = Writer.create().uint32((1 << 3) | BYTES).bytes(encode(object)).finish();
-      const event = Writer.create().uint32((1 << 3) | BYTES).string(type).uint32((2 << 3) | BYTES).bytes(extension).finish();
+      const extension = Writer.create()
+        .uint32((1 << 3) | BYTES)
+        .bytes(encode(object))
+        .finish();
+      const event = Writer.create()
+        .uint32((1 << 3) | BYTES)
+        .string(type)
+        .uint32((2 << 3) | BYTES)
+        .bytes(extension)
+        .finish();
       const length = Buffer.alloc(4);
       length.writeUInt32BE(event.length);
       return Buffer.concat([length, event]);
@@ -99,7 +112,8 @@ function decodeEnvelope(book: MessageBook, bytes: Uint8Array): JsonObject {
     }
   }
   const message = messageOf(apiVersion, kind);
-  if (message === undefined) throw new ProtobufError(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`);
+  if (message === undefined)
+    throw new ProtobufError(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`);
   return { apiVersion, kind, ...new Decoder(book).message(message, Reader.create(raw), 0) };
 }
 
@@ -252,7 +266,9 @@ class Encoder {
         return;
       case 'map':
         for (const key of Object.keys(value as JsonObject).sort()) {
-          const entry = Writer.create().uint32((1 << 3) | BYTES).string(key);
+          const entry = Writer.create()
+            .uint32((1 << 3) | BYTES)
+            .string(key);
           this.#write(entry, 2, type.of, (value as JsonObject)[key] ?? '');
           writer.uint32((number << 3) | BYTES).bytes(entry.finish());
         }

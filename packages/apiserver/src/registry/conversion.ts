@@ -19,7 +19,7 @@ export function fromStorage(kind: ServedKind, object: JsonObject): JsonObject {
 /** An object of `kind`'s version as it is stored. Gives `object` itself back where both versions are the same. */
 export function toStorage(kind: ServedKind, object: JsonObject): JsonObject {
   const { definition, version } = kind;
-  const apiVersion = joinApiVersion(definition.group, definition.storageVersion);
+  const apiVersion = joinApiVersion((definition.storedAs ?? definition).group, definition.storageVersion);
   if (object['apiVersion'] === apiVersion) return object;
   const converted = version.toStorage === undefined ? object : version.toStorage(cloneObject(object));
   return { ...converted, apiVersion };

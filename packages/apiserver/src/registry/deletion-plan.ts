@@ -47,14 +47,8 @@ export function planDeletion(definition: KindDefinition, object: JsonObject, opt
 
 /** Seconds that the object is left to end by itself; 0: none. */
 function gracePeriod(definition: KindDefinition, object: JsonObject, { gracePeriodSeconds }: DeleteOptions): number {
-  const byDefault = definition.strategy.gracePeriodSeconds?.(object);
-  if (byDefault === undefined) return 0;
-  const isPod = definition.group === '' && definition.resource === 'pods';
-  const { phase } = section(object, 'status');
-  // Nobody runs it, or nothing runs any more: there is nobody to wait for.
-  if (isPod && (!section(object, 'spec')['nodeName'] || phase === 'Succeeded' || phase === 'Failed')) return 0;
-  const wanted = gracePeriodSeconds ?? byDefault;
-  return wanted < 0 ? 1 : wanted;
+  const seconds = definition.strategy.gracePeriodSeconds?.(object, gracePeriodSeconds) ?? 0;
+  return seconds < 0 ? 1 : seconds;
 }
 
 function mark(object: JsonObject, startMs: number, graceSeconds: number): void {

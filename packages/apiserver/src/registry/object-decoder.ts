@@ -1,7 +1,14 @@
-import { badRequest, type JsonObject, splitApiVersion } from '@dure/api';
+import {
+  badRequest,
+  type Decoded,
+  DecodeError,
+  decodeObject as decodeByKind,
+  type JsonObject,
+  type SchemaBook,
+  splitApiVersion,
+} from '@dure/api';
 import type { DecodedBody } from '../encoding/body.ts';
 import { metaOf } from './object-meta.ts';
-import { applyDefaults, prune } from './object-shape.ts';
 import { apiVersionOf, type RegistryCall } from './scope.ts';
 import type { FieldValidation } from './write-options.ts';
 
@@ -9,43 +16,46 @@ import type { FieldValidation } from './write-options.ts';
  * A private, pruned and defaulted object of the call's version from what a client sent.
  * @throws {StatusError} BadRequest: no object, another kind, another namespace or name than the path's, or unknown fields under `Strict`.
  */
-export function decodeObject(call: RegistryCall, body: DecodedBody, validation: FieldValidation): JsonObject {
+export function decodeObject(call: RegistryCall, body: DecodedBody, validation: FieldValidation, book: SchemaBook): JsonObject {
   const { definition, version } = call.kind;
-  const { value } = body;
+  const refused = `${definition.kind} in version "${version.name}" cannot be handled as a ${definition.kind}`;
+  const sent = identified(call, body.value);
+  let decoded: Decoded;
+  try {
+    decoded = decodeByKind(call.kind, sent, book);
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(`${refused}: ${error.message}`);
+    throw error;
+  }
+  const { object, unknown } = decoded;
+  object['kind'] = definition.kind;
+  object['apiVersion'] = apiVersionOf(call.kind);
+  metaOf(object);
+
+  const faults = [...body.duplicates.map((path) => `duplicate field "${path}"`), ...unknown];
+  if (faults.length > 0 && validation === 'Strict') throw badRequest(`${refused}: strict decoding error: ${faults.join(', ')}`);
+  if (validation === 'Warn') for (const fault of faults) call.warn(fault);
+
+  checkPlace(call, object);
+  return object;
+}
+
+/** The body as an object of the call's kind. @throws {StatusError} BadRequest. */
+function identified(call: RegistryCall, value: unknown): JsonObject {
+  const { definition } = call.kind;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw badRequest(`couldn't get version/kind; the body is not a JSON object`);
   }
   const object = value as JsonObject;
   const apiVersion = apiVersionOf(call.kind);
-  const { apiVersion: sentVersion, kind: sentKind } = object;
-  if ((sentVersion !== undefined && typeof sentVersion !== 'string') || (sentKind !== undefined && typeof sentKind !== 'string')) {
+  const { apiVersion: sentVersion = '', kind: sentKind = '' } = object;
+  if (typeof sentVersion !== 'string' || typeof sentKind !== 'string') {
     throw badRequest(`couldn't get version/kind; apiVersion and kind must be strings`);
   }
-  if ((sentKind ?? definition.kind) !== definition.kind || (sentVersion ?? apiVersion) !== apiVersion) {
-    const { version: name } = splitApiVersion(sentVersion ?? apiVersion);
-    throw badRequest(`${sentKind ?? definition.kind} in version "${name}" cannot be handled as a ${definition.kind}`);
+  if ((sentKind !== '' && sentKind !== definition.kind) || (sentVersion !== '' && sentVersion !== apiVersion)) {
+    const { version } = splitApiVersion(sentVersion === '' ? apiVersion : sentVersion);
+    throw badRequest(`${sentKind === '' ? definition.kind : sentKind} in version "${version}" cannot be handled as a ${definition.kind}`);
   }
-  object['kind'] = definition.kind;
-  object['apiVersion'] = apiVersion;
-  const { metadata } = object;
-  if (metadata !== undefined && metadata !== null && (typeof metadata !== 'object' || Array.isArray(metadata))) {
-    throw badRequest(
-      `${definition.kind} in version "${version.name}" cannot be handled as a ${definition.kind}: metadata must be an object`,
-    );
-  }
-  metaOf(object);
-
-  const unknown = prune(call.kind, object).map((path) => `unknown field "${path}"`);
-  const faults = [...body.duplicates.map((path) => `duplicate field "${path}"`), ...unknown];
-  if (faults.length > 0 && validation === 'Strict') {
-    throw badRequest(
-      `${definition.kind} in version "${version.name}" cannot be handled as a ${definition.kind}: strict decoding error: ${faults.join(', ')}`,
-    );
-  }
-  if (validation === 'Warn') for (const fault of faults) call.warn(fault);
-
-  applyDefaults(call.kind, object);
-  checkPlace(call, object);
   return object;
 }
 
@@ -54,16 +64,17 @@ function checkPlace(call: RegistryCall, object: JsonObject): void {
   const meta = metaOf(object);
   if (call.kind.definition.namespaced) {
     const { namespace } = meta;
-    if (namespace === undefined || namespace === null || namespace === '') meta['namespace'] = call.namespace;
-    else if (namespace !== call.namespace)
+    if (namespace === undefined || namespace === '') meta['namespace'] = call.namespace;
+    else if (namespace !== call.namespace) {
       throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    }
   } else {
     // Upstream clears it silently for kinds of cluster scope.
     delete meta['namespace'];
   }
   if (call.name === '') return;
   const { name } = meta;
-  if (name === undefined || name === null || name === '') meta['name'] = call.name;
+  if (name === undefined || name === '') meta['name'] = call.name;
   else if (name !== call.name)
     throw badRequest(`the name of the object (${String(name)}) does not match the name on the URL (${call.name})`);
 }

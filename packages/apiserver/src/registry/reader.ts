@@ -14,7 +14,7 @@ import type { CacheSet } from './cache-set.ts';
 import type { ListOptions } from './list-options.ts';
 import { groupResource, type RegistryCall } from './scope.ts';
 import { parseSelection, type Selection } from './selection.ts';
-import { listPrefix, objectKey } from './storage-key.ts';
+import { listPrefix, objectKey, storageOf } from './storage-key.ts';
 import { StoredObject } from './stored-object.ts';
 
 export interface ReaderDeps {
@@ -56,7 +56,7 @@ export class Reader {
 
   /** @throws {StatusError} NotFound, Timeout, TooManyRequests. */
   async get(call: RegistryCall, resourceVersion: number | undefined): Promise<StoredObject> {
-    const { group, resource } = call.kind.definition;
+    const { group, resource } = storageOf(call.kind.definition);
     const cache = await this.#upTo(call, resourceVersion);
     const object = cache.get(objectKey(group, resource, call.namespace, call.name));
     if (object === undefined) throw notFound(groupResource(call), call.name);
@@ -65,7 +65,7 @@ export class Reader {
 
   /** @throws {StatusError} */
   async list(call: RegistryCall, options: ListOptions): Promise<ListResult> {
-    const { group, resource } = call.kind.definition;
+    const { group, resource } = storageOf(call.kind.definition);
     const selection = parseSelection(call.kind, options.labelSelector, options.fieldSelector);
     const prefix = listPrefix(group, resource, call.namespace);
     if (options.continue !== '') return this.#continued(call, options, selection, prefix);
@@ -81,7 +81,7 @@ export class Reader {
    * @throws {StatusError} Before the first event: Expired, TooManyRequests, Timeout.
    */
   async watch(call: RegistryCall, options: ListOptions): Promise<AsyncIterable<WatchItem>> {
-    const { group, resource } = call.kind.definition;
+    const { group, resource } = storageOf(call.kind.definition);
     const selection = parseSelection(call.kind, options.labelSelector, options.fieldSelector, call.name);
     const cache = this.#deps.caches.cache(group, resource);
     const fromState = options.sendInitialEvents ?? (options.resourceVersion === undefined || options.resourceVersion === 0);
@@ -166,7 +166,7 @@ export class Reader {
     // A revision of "0" takes what the cache has in one piece, as upstream.
     const limit = options.resourceVersion === 0 ? 0 : options.limit;
     const { revision } = cache;
-    const { group, resource } = call.kind.definition;
+    const { group, resource } = storageOf(call.kind.definition);
     const objects: StoredObject[] = [];
     let remaining = 0;
     const candidates =
@@ -238,7 +238,7 @@ export class Reader {
 
   /** The cache, at least as new as asked. */
   async #upTo(call: RegistryCall, resourceVersion: number | undefined): Promise<WatchCache> {
-    const { group, resource } = call.kind.definition;
+    const { group, resource } = storageOf(call.kind.definition);
     const cache = this.#deps.caches.cache(group, resource);
     return this.#translated(async () => {
       if (resourceVersion === 0) await cache.ready(call.signal);

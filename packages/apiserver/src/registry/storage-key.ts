@@ -1,3 +1,5 @@
+import type { KindDefinition } from '@dure/api';
+
 /** Where objects lie in the store: upstream's layout, so that tools that read etcd find their way. */
 const ROOT = '/registry';
 
@@ -15,4 +17,9 @@ export function listPrefix(group: string, resource: string, namespace: string): 
 /** Key of one object. `namespace` is '' for cluster scope. */
 export function objectKey(group: string, resource: string, namespace: string, name: string): string {
   return `${listPrefix(group, resource, namespace)}${name}`;
+}
+
+/** The collection that a kind's objects are kept in: its own, unless it shares another's. */
+export function storageOf({ group, resource, storedAs }: KindDefinition): { readonly group: string; readonly resource: string } {
+  return storedAs ?? { group, resource };
 }

@@ -12,6 +12,9 @@ import {
   type SchemaBook,
   StatusError,
   serviceUnavailable,
+  validateChangedObject,
+  validateChangedStatus,
+  validateNewObject,
 } from '@dure/api';
 import { type Clock, type Random, rfc3339Seconds, uuid } from '@dure/foundation';
 import { type Entry, type Revision, RevisionConflictError, type Store, StoreFullError } from '@dure/store';
@@ -26,9 +29,8 @@ import { parseResourceVersion } from './list-options.ts';
 import { recordUpdate } from './managed-fields.ts';
 import { decodeObject } from './object-decoder.ts';
 import { finalizersOf, metaOf, metaText, section } from './object-meta.ts';
-import { validateShape } from './object-shape.ts';
 import { groupResource, type RegistryCall } from './scope.ts';
-import { objectKey } from './storage-key.ts';
+import { objectKey, storageOf } from './storage-key.ts';
 import { decodeStored, encodeStored, StoredObject } from './stored-object.ts';
 import type { DeleteOptions, FieldValidation, WriteOptions } from './write-options.ts';
 
@@ -86,14 +88,14 @@ export class Writer {
 
   /** @throws {StatusError} */
   async create(call: RegistryCall, body: DecodedBody, options: WriteOptions): Promise<Written> {
-    const object = decodeObject(call, body, options.fieldValidation);
+    const object = decodeObject(call, body, options.fieldValidation, this.#deps.book);
     if (metaText(object, 'resourceVersion') !== '') throw badRequest('resourceVersion should not be set on objects to be created');
     return this.#create(call, object, options);
   }
 
   /** PUT. @throws {StatusError} */
   async update(call: RegistryCall, body: DecodedBody, options: WriteOptions, part: UpdateRequest['part']): Promise<Written> {
-    const sent = decodeObject(call, body, options.fieldValidation);
+    const sent = decodeObject(call, body, options.fieldValidation, this.#deps.book);
     const resourceVersion = metaText(sent, 'resourceVersion');
     const { strategy } = call.kind.definition;
     if (resourceVersion === '' && strategy.unconditionalUpdateAllowed === false) {
@@ -174,7 +176,8 @@ export class Writer {
     throw conflict(groupResource(call), call.name);
   }
 
-  async #create(call: RegistryCall, object: JsonObject, options: WriteOptions, managesFields = false): Promise<Written> {
+  async #create(call: RegistryCall, decoded: JsonObject, options: WriteOptions, managesFields = false): Promise<Written> {
+    const object = toStorage(call.kind, decoded);
     const { clock, random, store } = this.#deps;
     const { definition } = call.kind;
     const meta = metaOf(object);
@@ -199,7 +202,7 @@ export class Writer {
         const rollback = await this.#hooks(call)?.beforeCreate?.(object, call, options.dryRun);
         if (rollback !== undefined) rollbacks.push(rollback);
         if (!managesFields) recordUpdate(this.#deps.book, call, object, undefined, options.fieldManager, now);
-        this.#throwInvalid(call, object, [...validateShape(call.kind, object), ...(definition.strategy.validate?.(object) ?? [])]);
+        this.#throwInvalid(call, object, validateNewObject(call.kind, object));
       };
       await this.#admit(
         { ...call, name: call.name === '' ? metaText(object, 'name') : call.name },
@@ -216,13 +219,13 @@ export class Writer {
         if (options.dryRun) {
           if ((await store.get(key)) !== undefined) throw alreadyExists(groupResource(call), name);
           await this.#rollBack(rollbacks);
-          return { object, created: true };
+          return { object: fromStorage(call.kind, object), created: true };
         }
         try {
-          const value = encodeStored(toStorage(call.kind, object));
+          const value = encodeStored(object);
           const revision = await store.append({ kind: 'put', key, value }, 0 as Revision, 'durable', call.signal);
           meta['resourceVersion'] = String(revision);
-          return { object, created: true };
+          return { object: fromStorage(call.kind, object), created: true };
         } catch (error) {
           this.#winnerOf(error);
           if (!generates) throw alreadyExists(groupResource(call), name);
@@ -246,8 +249,8 @@ export class Writer {
     const { definition } = call.kind;
     const stored = new StoredObject(entry.key, entry.value, entry.modifiedAt);
     this.#checkPreconditions(call, stored.object, request.preconditions);
-    const old = fromStorage(call.kind, stored.object as unknown as JsonObject) as unknown as KubeObject;
-    const object = await request.transform(cloneObject(old));
+    const old = stored.object;
+    const object = toStorage(call.kind, await request.transform(cloneObject(fromStorage(call.kind, old as unknown as JsonObject))));
     this.#checkIdentity(call, object, old);
     this.#inherit(object, old, request.part);
 
@@ -257,33 +260,29 @@ export class Writer {
       const finish = async (): Promise<void> => {
         this.#inherit(object, old, request.part);
         if (request.part === 'main') definition.strategy.prepareForUpdate?.(object, old as unknown as JsonObject);
+        if (request.part === 'status') definition.strategy.prepareForStatusUpdate?.(object, old as unknown as JsonObject);
         if (request.part !== 'status') {
           const rollback = await this.#hooks(call)?.beforeUpdate?.(object, old, call, options.dryRun);
           if (rollback !== undefined) rollbacks.push(rollback);
         }
         if (request.managesFields !== true) recordUpdate(this.#deps.book, call, object, old, options.fieldManager, now);
         if (request.trusted === true) return;
-        const { strategy } = definition;
-        const previous = old as unknown as JsonObject;
-        const errors =
-          request.part === 'status'
-            ? (strategy.validateStatusUpdate?.(object, previous) ?? [])
-            : [...(strategy.validate?.(object) ?? []), ...(strategy.validateUpdate?.(object, previous) ?? [])];
-        this.#throwInvalid(call, object, [...validateShape(call.kind, object), ...errors]);
+        const judge = request.part === 'status' ? validateChangedStatus : validateChangedObject;
+        this.#throwInvalid(call, object, judge(call.kind, object, old as unknown as JsonObject));
       };
       await this.#admit(call, 'UPDATE', object, old, options, finish);
 
-      const value = encodeStored(toStorage(call.kind, object));
+      const value = encodeStored(object);
       const meta = metaOf(object);
       if (options.dryRun) {
         await this.#rollBack(rollbacks);
         meta['resourceVersion'] = String(entry.modifiedAt);
-        return { written: { object, created: false } };
+        return { written: { object: fromStorage(call.kind, object), created: false } };
       }
       // Nothing changed: no write, no event, the revision stays.
       if (Buffer.compare(value, entry.value) === 0) {
         meta['resourceVersion'] = String(entry.modifiedAt);
-        return { written: { object, created: false } };
+        return { written: { object: fromStorage(call.kind, object), created: false } };
       }
       const gone = this.#isFinished(call, object);
       const next = new StoredObject(entry.key, value, entry.modifiedAt);
@@ -300,7 +299,7 @@ export class Writer {
       meta['resourceVersion'] = String(revision);
       if (gone) await this.#hooks(call)?.afterDelete?.(stored.object);
       else await this.#hooks(call)?.afterUpdate?.(next.object, stored.object);
-      return { written: { object, created: false } };
+      return { written: { object: fromStorage(call.kind, object), created: false } };
     } catch (error) {
       await this.#rollBack(rollbacks);
       throw error;
@@ -436,7 +435,7 @@ export class Writer {
   }
 
   #key(call: RegistryCall): string {
-    const { group, resource } = call.kind.definition;
+    const { group, resource } = storageOf(call.kind.definition);
     return objectKey(group, resource, call.kind.definition.namespaced ? call.namespace : '', call.name);
   }
 

@@ -1,4 +1,5 @@
-import { type JsonObject, type KindRegistry, type KubeObject, type ServedKind, successStatus, type Verb } from '@dure/api';
+import { type JsonObject, type KindRegistry, type KubeObject, type SchemaBook, type ServedKind, successStatus, type Verb } from '@dure/api';
+import { type Clock, rfc3339Seconds } from '@dure/foundation';
 import { type DecodedBody, decodeBody } from '../encoding/body.ts';
 import { negotiateOutput } from '../encoding/media-type.ts';
 import type { Presentation, Presenter } from '../encoding/presenter.ts';
@@ -20,6 +21,8 @@ export interface ResourceHandlerDeps {
   readonly writer: Writer;
   readonly presenter: Presenter;
   readonly protobuf: ProtobufCodec;
+  readonly book: SchemaBook;
+  readonly clock: Clock;
   /** By `group/resource/subresource`, or with `*` for group and resource; `group/resource/` for resources that are not stored. */
   readonly special: ReadonlyMap<string, ResourceHandler>;
 }
@@ -107,6 +110,16 @@ export class ResourceRouter {
     };
   }
 
+  /** Answers with a list of objects that are not stored. */
+  presentList(call: ResourceCall, kind: ServedKind, objects: readonly JsonObject[]): ApiResponse {
+    const show = this.presentation(call, kind);
+    return {
+      status: 200,
+      headers: { 'content-type': show.form.contentType, 'cache-control': 'no-cache, private' },
+      body: { kind: 'document', document: this.#deps.presenter.values(objects, show) },
+    };
+  }
+
   async #stored(call: ResourceCall, kind: ServedKind): Promise<ApiResponse> {
     const { reader, writer, presenter } = this.#deps;
     const { request, info } = call;
@@ -145,7 +158,9 @@ export class ResourceRouter {
         return this.present(call, kind, written.object, written.created ? 201 : 200);
       }
       case 'patch': {
-        const { options, change } = patchRequest(target, request, await request.body(), part);
+        const { options, change } = patchRequest(target, request, await request.body(), part, this.#deps.book, () =>
+          rfc3339Seconds(this.#deps.clock.now()),
+        );
         const written = await writer.change(target, options, change);
         return this.present(call, kind, written.object, written.created ? 201 : 200);
       }

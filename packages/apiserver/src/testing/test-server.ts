@@ -29,7 +29,7 @@ export async function startTestServer(
   const authority = await createAuthority({ commonName: 'test-ca' }, context);
   const serving = await issueCertificate(
     authority,
-    { commonName: 'kube-apiserver', usages: ['server auth'], ipAddresses: ['127.0.0.1'], dnsNames: ['localhost'] },
+    { commonName: 'kube-apiserver', organizations: [], usages: ['server auth'], ipAddresses: ['127.0.0.1'], dnsNames: ['localhost'] },
     context,
   );
   const admin = await issueCertificate(

@@ -1,0 +1,186 @@
+import type { Duplex } from 'node:stream';
+import { badRequest, type KubeObject, notFound, type Status, StatusError, serviceUnavailable } from '@dure/api';
+import type { Random } from '@dure/foundation';
+import type { ForwardRequest, ForwardResponse, PodDialer } from '../contract/node-dialer.ts';
+import type { ApiResponse } from '../http/exchange.ts';
+import type { ResourceCall, ResourceHandler } from '../request/call.ts';
+import { type ConnectDeps, nodeOf } from './pod-streams.ts';
+import { forwardedHeaders, tunnel } from './tunnel.ts';
+
+export interface ProxyDeps extends ConnectDeps {
+  readonly pods: PodDialer;
+  readonly random: Random;
+}
+
+/** One reachable target of a proxied request. */
+interface Target {
+  readonly host: string;
+  request(request: ForwardRequest, signal: AbortSignal): Promise<ForwardResponse>;
+  connect(signal: AbortSignal): Promise<Duplex>;
+}
+
+/** `scheme:name:port`, `name:port` or `name`. */
+interface ProxyName {
+  readonly scheme: string;
+  readonly name: string;
+  readonly port: string;
+}
+
+interface PodShape extends KubeObject {
+  readonly spec?: {
+    readonly containers?: readonly { readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[] }[];
+  };
+  readonly status?: { readonly podIP?: string };
+}
+
+interface ServiceShape extends KubeObject {
+  readonly spec?: {
+    readonly ports?: readonly { readonly name?: string; readonly port: number; readonly targetPort?: number | string }[];
+  };
+}
+
+interface SliceShape extends KubeObject {
+  readonly endpoints?: readonly { readonly addresses: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[];
+  readonly ports?: readonly { readonly name?: string; readonly port?: number }[];
+}
+
+/** `proxy` of Pods, Services and Nodes, with every method and with upgrades. */
+export function proxyHandler(deps: ProxyDeps): ResourceHandler {
+  return async (call) => {
+    const { request, info, signal } = call;
+    const target = await targetOf(deps, call);
+    const query = request.query.toString();
+    const path = `${info.rest === '' ? '/' : info.rest}${query === '' ? '' : `?${query}`}`;
+    const headers = forwardedHeaders(request.headers, request.upgrade !== undefined);
+    headers['x-forwarded-uri'] = request.path;
+    if (request.remoteAddress !== '') headers['x-forwarded-for'] = request.remoteAddress;
+    try {
+      if (request.upgrade !== undefined) {
+        const socket = await target.connect(signal);
+        const done = tunnel(request.upgrade, socket, { method: request.method, path, host: target.host, headers }, request.signal);
+        return { status: 101, headers: {}, body: { kind: 'taken', done } };
+      }
+      const hasBody = request.method !== 'GET' && request.method !== 'HEAD';
+      const response = await target.request(
+        { method: request.method, path, headers: { ...headers, host: target.host }, ...(hasBody ? { body: request.bodyStream() } : {}) },
+        signal,
+      );
+      return answer(response, call);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof StatusError) throw error;
+      throw unreachable(`error trying to reach service: ${(error as Error).message}`);
+    }
+  };
+}
+
+function answer(response: ForwardResponse, { info, request }: ResourceCall): ApiResponse {
+  const headers: Record<string, string | readonly string[]> = {};
+  for (const [name, value] of Object.entries(response.headers)) {
+    if (!['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length'].includes(name)) headers[name] = value;
+  }
+  const { location } = headers;
+  // A redirect within the target stays within the proxy.
+  if (typeof location === 'string' && location.startsWith('/') && !location.startsWith('//')) {
+    const prefix = info.rest === '' ? request.path : request.path.slice(0, -info.rest.length);
+    headers['location'] = `${prefix.replace(/\/$/, '')}${location}`;
+  }
+  return { status: response.status, headers, body: { kind: 'stream', chunks: response.body } };
+}
+
+async function targetOf(deps: ProxyDeps, call: ResourceCall): Promise<Target> {
+  const { resource, namespace, name } = call.info;
+  const parsed = parseProxyName(name);
+  switch (resource) {
+    case 'nodes':
+      return nodeTarget(deps, parsed);
+    case 'pods':
+      return podTarget(deps, namespace, parsed);
+    default:
+      return serviceTarget(deps, namespace, parsed);
+  }
+}
+
+async function nodeTarget({ reads, nodes }: ProxyDeps, { name, port }: ProxyName): Promise<Target> {
+  if (nodes === undefined) throw serviceUnavailable('this server does not reach nodes');
+  const known = await nodeOf(reads, name);
+  const endpoint = port === '' ? known : { ...known, port: portNumber(port) };
+  return {
+    host: `${bracketed(endpoint.host)}:${endpoint.port}`,
+    request: (request, signal) => nodes.request(endpoint, request, signal),
+    connect: (signal) => nodes.connect(endpoint, signal),
+  };
+}
+
+async function podTarget({ reads, pods }: ProxyDeps, namespace: string, { scheme, name, port }: ProxyName): Promise<Target> {
+  const pod = (await reads.get('', 'pods', namespace, name, { fresh: true })) as PodShape | undefined;
+  if (pod === undefined) throw notFound({ group: '', resource: 'pods' }, name);
+  const host = pod.status?.podIP ?? '';
+  if (host === '') throw badRequest(`pod ${name} has no address yet`);
+  const ports = (pod.spec?.containers ?? []).flatMap((container) => container.ports ?? []);
+  const named = ports.find((candidate) => candidate.name !== undefined && candidate.name === port);
+  const number = port === '' ? (ports[0]?.containerPort ?? 80) : (named?.containerPort ?? portNumber(port));
+  return addressTarget(pods, host, number, scheme === 'https');
+}
+
+async function serviceTarget({ reads, pods, random }: ProxyDeps, namespace: string, { scheme, name, port }: ProxyName): Promise<Target> {
+  const service = (await reads.get('', 'services', namespace, name, { fresh: true })) as ServiceShape | undefined;
+  if (service === undefined) throw notFound({ group: '', resource: 'services' }, name);
+  const ports = service.spec?.ports ?? [];
+  const chosen =
+    port === '' && ports.length === 1
+      ? ports[0]
+      : ports.find((candidate) => (candidate.name ?? '') === port || String(candidate.port) === port);
+  if (chosen === undefined) throw serviceUnavailable(`no service port ${JSON.stringify(port)} found for service ${JSON.stringify(name)}`);
+  const slices = (await reads.list('discovery.k8s.io', 'endpointslices', {
+    namespace,
+    where: ({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === name,
+  })) as readonly SliceShape[];
+  const candidates = slices.flatMap(({ endpoints = [], ports: slicePorts = [] }) => {
+    const found = slicePorts.find((candidate) => (candidate.name ?? '') === (chosen.name ?? ''));
+    if (found?.port === undefined) return [];
+    const { port: targetPort } = found;
+    return endpoints
+      .filter(({ conditions }) => conditions?.ready !== false)
+      .flatMap(({ addresses }) => addresses.map((host) => ({ host, port: targetPort })));
+  });
+  if (candidates.length === 0) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
+  const picked = candidates[random.integer(candidates.length)] ?? candidates[0];
+  if (picked === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
+  return addressTarget(pods, picked.host, picked.port, scheme === 'https');
+}
+
+function addressTarget(pods: PodDialer, host: string, port: number, tls: boolean): Target {
+  const target = { host, port, tls };
+  return {
+    host: `${bracketed(host)}:${port}`,
+    request: (request, signal) => pods.request(target, request, signal),
+    connect: (signal) => pods.connect(target, signal),
+  };
+}
+
+/** @throws {StatusError} BadRequest. */
+export function parseProxyName(text: string): ProxyName {
+  const parts = text.split(':');
+  if (parts.length === 1) return { scheme: '', name: text, port: '' };
+  if (parts.length === 2) return { scheme: '', name: parts[0] ?? '', port: parts[1] ?? '' };
+  const [scheme = '', name = '', port = ''] = parts;
+  if (parts.length > 3 || (scheme !== '' && scheme !== 'http' && scheme !== 'https'))
+    throw badRequest(`invalid request ${JSON.stringify(text)}`);
+  return { scheme, name, port };
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw badRequest(`invalid port ${JSON.stringify(text)}`);
+  return port;
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function unreachable(message: string): StatusError {
+  const status: Status = { ...serviceUnavailable(message).status };
+  return new StatusError(status);
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { type JsonObject, joinApiVersion, type KindRegistry, type SchemaBook } from '@dure/api';
+import { parseAccept } from '../encoding/media-type.ts';
+import { type ApiResponse, encodedDocument, jsonResponse } from '../http/exchange.ts';
+import type { PathHandler } from '../request/call.ts';
+import { unknownPath } from '../request/status-response.ts';
+import { renderPaths } from './paths.ts';
+import { renderSchemas } from './schemas.ts';
+import { encodeSwagger } from './swagger-protobuf.ts';
+
+const SWAGGER_PROTOBUF = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+const V3_PROTOBUF = 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf';
+
+interface Rendered {
+  readonly bytes: Uint8Array;
+  readonly hash: string;
+}
+
+/** The OpenAPI documents of the kinds that exist, built when asked for and kept until the kinds change. */
+export class OpenApi {
+  readonly #kinds: KindRegistry;
+  readonly #book: SchemaBook;
+  readonly #version: string;
+  readonly #rendered = new Map<string, Rendered>();
+
+  constructor(kinds: KindRegistry, book: SchemaBook, version: string) {
+    this.#kinds = kinds;
+    this.#book = book;
+    this.#version = version;
+    kinds.onChange(() => this.#rendered.clear());
+  }
+
+  /** Swagger 2.0 of everything. */
+  v2(): Rendered {
+    return this.#keep('v2', () => Buffer.from(JSON.stringify(this.#swagger())));
+  }
+
+  /** The same in the form that Go clients ask for. */
+  v2Protobuf(): Rendered {
+    return this.#keep('v2pb', () => encodeSwagger(this.#swagger()));
+  }
+
+  /** One group version, by its path (`api/v1`, `apis/apps/v1`). */
+  v3(path: string): Rendered | undefined {
+    const [root, ...rest] = path.split('/');
+    const group = root === 'apis' ? (rest[0] ?? '') : '';
+    const version = (root === 'apis' ? rest[1] : rest[0]) ?? '';
+    if (!this.#groupVersions().some((known) => known === path)) return undefined;
+    return this.#keep(path, () => {
+      const paths: JsonObject = {};
+      for (const definition of this.#kinds.list()) {
+        if (definition.group !== group) continue;
+        for (const served of definition.versions) {
+          if (served.served && served.name === version) Object.assign(paths, renderPaths(definition, served, this.#book, 'v3'));
+        }
+      }
+      const document = {
+        openapi: '3.0.0',
+        info: { title: 'Kubernetes', version: this.#version },
+        paths,
+        components: {
+          schemas: renderSchemas(this.#kinds, this.#book, 'v3', { group, version }),
+          securitySchemes: {
+            BearerToken: { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' },
+          },
+        },
+      };
+      return Buffer.from(JSON.stringify(document));
+    });
+  }
+
+  /** Which documents there are, with addresses that change when they do. */
+  index(): unknown {
+    const paths: Record<string, { readonly serverRelativeURL: string }> = {};
+    for (const path of this.#groupVersions()) {
+      const hash = this.v3(path)?.hash ?? '';
+      paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
+    }
+    return { paths };
+  }
+
+  #groupVersions(): readonly string[] {
+    const paths = new Set<string>();
+    for (const { group, versions } of this.#kinds.list()) {
+      for (const { name, served } of versions) if (served) paths.add(group === '' ? `api/${name}` : `apis/${joinApiVersion(group, name)}`);
+    }
+    return [...paths].sort();
+  }
+
+  #swagger(): JsonObject {
+    const paths: JsonObject = {};
+    for (const definition of this.#kinds.list()) {
+      for (const version of definition.versions)
+        if (version.served) Object.assign(paths, renderPaths(definition, version, this.#book, 'v2'));
+    }
+    return {
+      swagger: '2.0',
+      info: { title: 'Kubernetes', version: this.#version },
+      paths,
+      definitions: renderSchemas(this.#kinds, this.#book, 'v2'),
+      securityDefinitions: {
+        BearerToken: { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' },
+      },
+      security: [{ BearerToken: [] }],
+    };
+  }
+
+  #keep(key: string, render: () => Uint8Array): Rendered {
+    const known = this.#rendered.get(key);
+    if (known !== undefined) return known;
+    const bytes = render();
+    const rendered = { bytes, hash: createHash('sha512').update(bytes).digest('hex').slice(0, 64).toUpperCase() };
+    this.#rendered.set(key, rendered);
+    return rendered;
+  }
+}
+
+/** Serves `/openapi/v2`, `/openapi/v3` and `/openapi/v3/...`. */
+export function openApiHandler(openApi: OpenApi): PathHandler {
+  return async ({ info, request }) => {
+    const path = info.path.replace(/\/$/, '');
+    const accept = parseAccept(request.headers['accept'] ?? '');
+    if (path === '/openapi/v2') {
+      // The first that is known counts; everything else gets JSON.
+      const wanted = accept.find(({ type }) => [SWAGGER_PROTOBUF, 'application/json', '*/*'].includes(type))?.type;
+      return wanted === SWAGGER_PROTOBUF
+        ? respond(openApi.v2Protobuf(), 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf', request.headers)
+        : respond(openApi.v2(), 'application/json', request.headers);
+    }
+    if (path === '/openapi/v3') return jsonResponse(200, openApi.index());
+    if (accept.length > 0 && accept.every(({ type }) => type === V3_PROTOBUF)) throw unknownPath();
+    const document = openApi.v3(path.replace('/openapi/v3/', ''));
+    if (document === undefined) throw unknownPath();
+    const asked = request.query.get('hash');
+    const cache: Record<string, string> =
+      asked === document.hash ? { 'cache-control': 'public, immutable', expires: 'Thu, 31 Dec 2037 23:55:55 GMT' } : {};
+    if (asked !== null && asked !== document.hash) {
+      return { status: 301, headers: { location: `${path}?hash=${document.hash}` }, body: { kind: 'empty' } };
+    }
+    return respond(document, 'application/json', request.headers, cache);
+  };
+}
+
+function respond(
+  { bytes, hash }: Rendered,
+  contentType: string,
+  sent: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string>> = {},
+): ApiResponse {
+  const etag = `"${hash}"`;
+  const headers = { ...more, etag, vary: 'Accept', 'content-type': contentType };
+  if (sent['if-none-match'] === etag) return { status: 304, headers, body: { kind: 'empty' } };
+  return { status: 200, headers, body: { kind: 'document', document: encodedDocument(bytes) } };
+}

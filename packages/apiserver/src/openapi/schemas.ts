@@ -1,0 +1,199 @@
+import type { JsonObject, KindDefinition, KindRegistry, SchemaBook, SchemaNode } from '@dure/api';
+
+/** Which dialect a document is written in. */
+export type Dialect = 'v2' | 'v3';
+
+export interface GroupVersionKind {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+}
+
+const REF_PREFIX: Readonly<Record<Dialect, string>> = { v2: '#/definitions/', v3: '#/components/schemas/' };
+const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
+const QUANTITY = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
+const INT_OR_STRING = 'io.k8s.apimachinery.pkg.util.intstr.IntOrString';
+
+/** Name of the schema that objects of a kind have in documents. Custom kinds are named after their group, reversed. */
+export function schemaName(
+  definition: Pick<KindDefinition, 'group' | 'kind'>,
+  version: { readonly name: string; readonly schema: SchemaNode },
+): string {
+  return version.schema.ref ?? customName(definition.group, version.name, definition.kind);
+}
+
+/** Name of the schema of a body that is named by group, version and kind only; `undefined` where the book has none. */
+export function bodySchemaName(book: SchemaBook, { group, version, kind }: GroupVersionKind): string | undefined {
+  const builtin = `io.k8s.api.${group === '' ? 'core' : (group.split('.')[0] ?? '')}.${version}.${kind}`;
+  return book.has(builtin) ? builtin : undefined;
+}
+
+/** Every schema that the documents of `definitions` speak of, by name, in one dialect. */
+export function renderSchemas(
+  kinds: KindRegistry,
+  book: SchemaBook,
+  dialect: Dialect,
+  only?: { readonly group: string; readonly version: string },
+): JsonObject {
+  const collector = new Collector(book, dialect);
+  for (const definition of kinds.list()) {
+    for (const version of definition.versions) {
+      if (!version.served || (only !== undefined && (definition.group !== only.group || version.name !== only.version))) continue;
+      const gvk = { group: definition.group, version: version.name, kind: definition.kind };
+      const name = schemaName(definition, version);
+      if (version.schema.ref !== undefined) collector.add(name, gvk);
+      else collector.put(name, withObjectFields(version.schema), gvk);
+      if (definition.verbs.includes('list')) {
+        const listName = `${name}List`;
+        const listGvk = { ...gvk, kind: definition.listKind };
+        if (book.has(listName)) collector.add(listName, listGvk);
+        else collector.put(listName, listSchema(name), listGvk);
+      }
+      for (const { body } of definition.subresources) {
+        const bodyName = body === undefined ? undefined : bodySchemaName(book, body);
+        if (body !== undefined && bodyName !== undefined) collector.add(bodyName, body);
+      }
+    }
+  }
+  for (const name of ['Status', 'DeleteOptions', 'WatchEvent', 'Patch']) if (book.has(`${META}.${name}`)) collector.add(`${META}.${name}`);
+  collector.put(`${META}.Patch`, {
+    type: 'object',
+    description: 'Patch is the body of a PATCH request; its content type says how it is read.',
+  });
+  return collector.sorted();
+}
+
+class Collector {
+  readonly #book: SchemaBook;
+  readonly #dialect: Dialect;
+  readonly #schemas = new Map<string, JsonObject>();
+
+  constructor(book: SchemaBook, dialect: Dialect) {
+    this.#book = book;
+    this.#dialect = dialect;
+  }
+
+  /** The book's definition and all that it refers to. */
+  add(name: string, gvk?: GroupVersionKind): void {
+    if (!this.#schemas.has(name)) {
+      const leaf = leafSchema(name, this.#dialect);
+      if (leaf !== undefined) {
+        this.#schemas.set(name, leaf);
+      } else {
+        const node = this.#book.get(name);
+        if (node === undefined) return;
+        this.#schemas.set(name, {}); // Marks it as under way: definitions refer to each other in circles.
+        this.#schemas.set(name, this.#render(node));
+      }
+    }
+    if (gvk !== undefined) this.#mark(name, gvk);
+  }
+
+  /** A definition that is in no book. */
+  put(name: string, node: SchemaNode, gvk?: GroupVersionKind): void {
+    this.#schemas.set(name, this.#render(node));
+    if (gvk !== undefined) this.#mark(name, gvk);
+  }
+
+  sorted(): JsonObject {
+    return Object.fromEntries([...this.#schemas].sort(([left], [right]) => (left < right ? -1 : 1)));
+  }
+
+  #mark(name: string, { group, version, kind }: GroupVersionKind): void {
+    const schema = this.#schemas.get(name);
+    if (schema === undefined) return;
+    const marks = (schema['x-kubernetes-group-version-kind'] ?? []) as JsonObject[];
+    if (!marks.some((mark) => mark['group'] === group && mark['version'] === version && mark['kind'] === kind))
+      marks.push({ group, kind, version });
+    schema['x-kubernetes-group-version-kind'] = marks;
+  }
+
+  #render(node: SchemaNode): JsonObject {
+    const { ref } = node;
+    if (ref !== undefined) {
+      this.add(ref);
+      const target = { $ref: `${REF_PREFIX[this.#dialect]}${ref}` };
+      if (this.#dialect === 'v2') return { ...(node.description === undefined ? {} : { description: node.description }), ...target };
+      if (node.description === undefined && node.default === undefined) return target;
+      return {
+        allOf: [target],
+        ...(node.description === undefined ? {} : { description: node.description }),
+        ...(node.default === undefined ? {} : { default: node.default }),
+      };
+    }
+    const rendered: JsonObject = {};
+    for (const [key, value] of Object.entries(node)) {
+      if (value === undefined) continue;
+      if (this.#dialect === 'v2' && V3_ONLY.has(key)) continue;
+      switch (key) {
+        case 'properties':
+          rendered[key] = Object.fromEntries(
+            Object.entries(value as Record<string, SchemaNode>).map(([name, child]) => [name, this.#render(child)]),
+          );
+          break;
+        case 'items':
+        case 'not':
+          rendered[key] = this.#render(value as SchemaNode);
+          break;
+        case 'additionalProperties':
+          rendered[key] = typeof value === 'object' ? this.#render(value as SchemaNode) : (value as boolean);
+          break;
+        case 'allOf':
+        case 'anyOf':
+        case 'oneOf':
+          rendered[key] = (value as SchemaNode[]).map((child) => this.#render(child));
+          break;
+        default:
+          rendered[key] = value as JsonObject[string];
+      }
+    }
+    if (node['x-kubernetes-int-or-string'] === true && this.#dialect === 'v2' && rendered['type'] === undefined)
+      rendered['type'] = 'string';
+    return rendered;
+  }
+}
+
+/** What the older dialect has no words for. */
+const V3_ONLY: ReadonlySet<string> = new Set(['anyOf', 'oneOf', 'not', 'nullable']);
+
+function leafSchema(name: string, dialect: Dialect): JsonObject | undefined {
+  if (name === INT_OR_STRING) {
+    return dialect === 'v2'
+      ? { type: 'string', format: 'int-or-string' }
+      : { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] };
+  }
+  if (name === QUANTITY) return dialect === 'v2' ? { type: 'string' } : { oneOf: [{ type: 'string' }, { type: 'number' }] };
+  if (name === `${META}.FieldsV1` || name === 'io.k8s.apimachinery.pkg.runtime.RawExtension') return { type: 'object' };
+  return undefined;
+}
+
+/** Custom kinds need not spell out what every object has. */
+function withObjectFields(schema: SchemaNode): SchemaNode {
+  return {
+    ...schema,
+    type: 'object',
+    properties: {
+      ...schema.properties,
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { ref: `${META}.ObjectMeta` },
+    },
+  };
+}
+
+function listSchema(itemName: string): SchemaNode {
+  return {
+    type: 'object',
+    required: ['items'],
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { ref: `${META}.ListMeta` },
+      items: { type: 'array', items: { ref: itemName } },
+    },
+  };
+}
+
+function customName(group: string, version: string, kind: string): string {
+  return `${group.split('.').reverse().join('.')}.${version}.${kind}`;
+}

@@ -1,0 +1,143 @@
+import { badRequest, invalidObject, type JsonObject } from '@dure/api';
+import type { AuthorizationQuery } from '../contract/authorizer.ts';
+import type { UserInfo } from '../contract/user.ts';
+import { section } from '../registry/object-meta.ts';
+import type { ResourceCall, ResourceHandler } from '../request/call.ts';
+import { unsupportedMethod } from '../request/status-response.ts';
+import { readBody } from '../subresources/body-kind.ts';
+import type { SubresourceDeps } from '../subresources/deps.ts';
+
+type AccessReviewKind = 'SubjectAccessReview' | 'SelfSubjectAccessReview' | 'LocalSubjectAccessReview';
+
+/** POST `tokenreviews`: whose token is this? */
+export function tokenReviewHandler({ router, book, authenticator }: SubresourceDeps): ResourceHandler {
+  return async (call, kind) => {
+    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
+    const review = await readBody(call, router, kind, book);
+    const { token, audiences } = section(review, 'spec');
+    if (typeof token !== 'string' || token === '') throw badRequest('token is required for TokenReview in authentication');
+    const wanted = Array.isArray(audiences) ? audiences.filter((audience) => typeof audience === 'string') : [];
+    const { authenticated, error } = await authenticator.reviewToken(token, wanted, call.signal);
+    review['status'] = {
+      ...(authenticated === undefined
+        ? { user: {} }
+        : {
+            authenticated: true,
+            user: userToJson(authenticated.user),
+            ...(authenticated.audiences === undefined ? {} : { audiences: [...authenticated.audiences] }),
+          }),
+      ...(error === undefined ? {} : { error }),
+    };
+    return router.present(call, kind, review, 201);
+  };
+}
+
+/** POST to one of the three access reviews: may they? */
+export function accessReviewHandler({ router, book, authorizer }: SubresourceDeps): ResourceHandler {
+  return async (call, kind) => {
+    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
+    const review = await readBody(call, router, kind, book);
+    const spec = section(review, 'spec');
+    const query = accessQuery(kind.definition.kind as AccessReviewKind, spec, call);
+    const status: JsonObject = { allowed: false };
+    try {
+      const { decision, reason } = await authorizer.authorize(query, call.signal);
+      status['allowed'] = decision === 'allow';
+      if (decision === 'deny') status['denied'] = true;
+      if (reason !== undefined && reason !== '') status['reason'] = reason;
+    } catch (error) {
+      call.signal.throwIfAborted();
+      status['evaluationError'] = (error as Error).message;
+    }
+    review['status'] = status;
+    return router.present(call, kind, review, 201);
+  };
+}
+
+/** POST `selfsubjectrulesreviews`: what may I do in this namespace? */
+export function rulesReviewHandler({ router, book, authorizer }: SubresourceDeps): ResourceHandler {
+  return async (call, kind) => {
+    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
+    const review = await readBody(call, router, kind, book);
+    const { namespace } = section(review, 'spec');
+    if (typeof namespace !== 'string' || namespace === '') throw badRequest('no namespace on request');
+    const summary = await authorizer.rulesFor(call.user, namespace, call.signal);
+    review['status'] = structuredClone(summary) as unknown as JsonObject;
+    return router.present(call, kind, review, 201);
+  };
+}
+
+/** POST `selfsubjectreviews`: who am I? */
+export function selfReviewHandler({ router, book }: SubresourceDeps): ResourceHandler {
+  return async (call, kind) => {
+    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
+    const review = await readBody(call, router, kind, book);
+    review['status'] = { userInfo: userToJson(call.user) };
+    return router.present(call, kind, review, 201);
+  };
+}
+
+/** The question that a review asks. @throws {StatusError} Invalid. */
+function accessQuery(reviewKind: AccessReviewKind, spec: JsonObject, call: ResourceCall): AuthorizationQuery {
+  const resource = spec['resourceAttributes'];
+  const path = spec['nonResourceAttributes'];
+  const fail = (field: string, value: string, detail: string): never => {
+    throw invalidObject({ group: 'authorization.k8s.io', kind: reviewKind }, '', [
+      { reason: 'FieldValueInvalid', field, message: `Invalid value: ${value}: ${detail}` },
+    ]);
+  };
+  if ((resource === undefined) === (path === undefined)) {
+    fail('spec.resourceAttributes', 'null', 'exactly one of nonResourceAttributes or resourceAttributes must be specified');
+  }
+  const user = reviewKind === 'SelfSubjectAccessReview' ? call.user : subjectOf(spec);
+  if (user.name === '' && user.groups.length === 0) fail('spec.user', '""', 'at least one of user or group must be specified');
+  if (path !== undefined) {
+    if (reviewKind === 'LocalSubjectAccessReview') fail('spec.nonResourceAttributes', 'null', 'disallowed on this kind of request');
+    const attributes = section(spec, 'nonResourceAttributes');
+    return { kind: 'path', user, verb: text(attributes, 'verb'), path: text(attributes, 'path') };
+  }
+  const attributes = section(spec, 'resourceAttributes');
+  const namespace = text(attributes, 'namespace');
+  if (reviewKind === 'LocalSubjectAccessReview' && namespace !== call.info.namespace) {
+    fail('spec.resourceAttributes.namespace', JSON.stringify(namespace), 'must match metadata.namespace');
+  }
+  return {
+    kind: 'resource',
+    user,
+    verb: text(attributes, 'verb'),
+    group: text(attributes, 'group'),
+    version: text(attributes, 'version'),
+    resource: text(attributes, 'resource'),
+    subresource: text(attributes, 'subresource'),
+    namespace,
+    name: text(attributes, 'name'),
+  };
+}
+
+function subjectOf(spec: JsonObject): UserInfo {
+  const { groups } = spec;
+  const extra = section(spec, 'extra') as Record<string, string[]>;
+  const uid = text(spec, 'uid');
+  return {
+    name: text(spec, 'user'),
+    groups: Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : [],
+    ...(uid === '' ? {} : { uid }),
+    ...(Object.keys(extra).length === 0
+      ? {}
+      : { extra: Object.fromEntries(Object.entries(extra).map(([key, value]) => [key.toLowerCase(), value])) }),
+  };
+}
+
+function userToJson({ name, uid, groups, extra }: UserInfo): JsonObject {
+  return {
+    username: name,
+    ...(uid === undefined ? {} : { uid }),
+    groups: [...groups],
+    ...(extra === undefined ? {} : { extra: Object.fromEntries(Object.entries(extra).map(([key, value]) => [key, [...value]])) }),
+  };
+}
+
+function text(object: JsonObject, field: string): string {
+  const value = object[field];
+  return typeof value === 'string' ? value : '';
+}
