@@ -55,7 +55,7 @@ const META_ROOTS = [
 ]; // biome-ignore format: a list
 
 /** Types whose zero value is on the wire where nothing says otherwise. */
-const ZEROES = new Set(['string', 'bool', 'int32', 'int64', 'double', 'quantity', 'intstr']);
+const ZEROES = new Set(['string', 'bool', 'int32', 'int64', 'double']);
 
 /** Go types that are one value on the wire. */
 const SPECIAL: Readonly<Record<string, string>> = {

@@ -125,10 +125,7 @@ function zeroOf(type: string): Json | undefined {
     case 'int32':
     case 'int64':
     case 'double':
-    case 'intstr':
       return 0;
-    case 'quantity':
-      return '0';
     default:
       return undefined;
   }
