@@ -29,7 +29,11 @@ const ACCOUNTS: Readonly<Record<string, FileRecipe>> = {
 };
 
 /** What every image with a C library stands on, so that they share it. */
-const BASE: LayerRecipe = { packages: ['bash', 'coreutils', 'curl', 'ca-certificates'], files: ACCOUNTS };
+const BASE: LayerRecipe = {
+  packages: ['bash', 'coreutils', 'curl', 'dash', 'grep', 'sed'],
+  // The link belongs to no package where a maintainer script makes it.
+  files: { ...ACCOUNTS, '/usr/bin/sh': { kind: 'symlink', target: 'dash' } },
+};
 
 /** Debian's static busybox with a link for each applet; a shell if told nothing else. */
 export async function busyboxImage(options: RecipeOptions = {}): Promise<BuiltImage> {
