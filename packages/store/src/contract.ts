@@ -1,13 +1,21 @@
 /**
  * The store's contract is etcd's: keys and bytes, one global revision per write. Drivers differ in where the bytes lie, in nothing else.
  * Meaning (kinds, validation, garbage collection) stays above.
+ *
+ * Keys are well-formed Unicode; their order is that of their UTF-8 bytes. Values belong to both sides once handed over: nobody changes them.
+ * A write is seen (by reads and watches) only once it is acknowledged, and in the order of revisions. Revisions grow; nobody promises
+ * by how much. History is kept until {@link Store.compact}; a driver may compact by itself only to keep a forgotten store from growing without bound.
+ *
+ * What every member may throw besides what stands there: `StoreClosedError` after the store was disposed of; `StoreDamagedError`, the disk gave back
+ * other bytes than were written.
  */
 
 declare const revisionBrand: unique symbol;
 
-/** A point in the store's history, an integer >= 0; 0 is before the first write. Never given out twice, across crashes too. */
+/** A point in the store's history, an integer >= 0; 0 is before the first write. Never given out twice, across crashes too. Some are skipped. */
 export type Revision = number & { readonly [revisionBrand]: 'revision' };
 
+/** What stands at a key. */
 export interface Entry {
   readonly key: string;
   readonly value: Uint8Array;
@@ -17,6 +25,7 @@ export interface Entry {
   readonly modifiedAt: Revision;
 }
 
+/** One write. */
 export type Change =
   | { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly kind: 'delete'; readonly key: string };
@@ -36,9 +45,12 @@ export interface Progress {
  * `durable`: acknowledged only when a power cut cannot take it back.
  * `volatile`: visible and ordered at once, kept in memory, flushed at most each minute (and by any later durable write to the same key);
  * a crash may bring back the key's last durable value. Only for Lease renewals by the same holder, Event updates and Node heartbeats.
+ * After such a crash, reads at and watches from revisions that may have shown what was lost get {@link CompactedError}. Closing the store in order
+ * loses nothing. A driver whose every write is durable takes `volatile` for `durable`.
  */
 export type Durability = 'durable' | 'volatile';
 
+/** Which entries of a prefix to read, and when. */
 export interface ListOptions {
   /** Read as of this revision. Default: newest. */
   readonly at?: Revision;
@@ -49,6 +61,7 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Some entries of a prefix. */
 export interface Page {
   readonly entries: readonly Entry[];
   /** How many further entries under the prefix come after the last one of this page. */
@@ -57,6 +70,7 @@ export interface Page {
   readonly revision: Revision;
 }
 
+/** A store that is open. Disposing of it ends its watches with `StoreClosedError`, writes what is volatile, and gives its files back. */
 export interface Store extends AsyncDisposable {
   /** The newest revision. */
   revision(): Promise<Revision>;
@@ -67,20 +81,27 @@ export interface Store extends AsyncDisposable {
   /** How many keys stand under `prefix` now. */
   count(prefix: string): Promise<number>;
   /**
-   * Makes `change` if its key is still at `expected` (`modifiedAt`; 0: absent) and returns the revision of the write.
+   * Makes `change` if its key is still at `expected` (`modifiedAt`; 0: absent) and returns the revision of the write. Deleting what is absent
+   * is a conflict too.
    * @param signal Stops waiting; the write may or may not happen.
-   * @throws {RevisionConflictError} with the entry that stands there. @throws {StoreFullError} the disk takes no more.
+   * @throws {RevisionConflictError} with the entry that stands there. @throws {StoreFullError} the disk takes no more puts; deletions and volatile
+   * writes may still go through. @throws {StoreBrokenError} the disk refuses writes for another reason.
    */
   append(change: Change, expected: Revision, durability: Durability, signal?: AbortSignal): Promise<Revision>;
   /**
    * Batches of events under `prefix` after revision `after`, in order of revision, none missing, none twice; and progress, on
-   * {@link requestProgress} and from time to time, never ahead of an event still to come. Ends when `signal` aborts.
+   * {@link requestProgress} and from time to time, never ahead of an event still to come. Runs from the first `next()` on, and ends when `signal`
+   * aborts; what had not been taken by then is dropped.
    * @throws {CompactedError} Events after `after` are gone: list anew. @throws {SlowWatcherError} The consumer fell behind its bound: list anew.
+   * @throws {FutureRevisionError} The store has not come to `after`.
    */
   watch(prefix: string, after: Revision, signal: AbortSignal): AsyncIterable<readonly StoreEvent[] | Progress>;
   /** Makes every running watch deliver a {@link Progress} at or after the present revision soon. */
   requestProgress(): Promise<void>;
-  /** Forgets what no reader at or after `at` can need. Reads before `at` then throw {@link CompactedError}. */
+  /**
+   * Forgets what no reader at or after `at` can need. Reads at and watches after revisions before `at` then throw {@link CompactedError}.
+   * Does nothing if that has been forgotten already. @throws {FutureRevisionError} The store has not come to `at`.
+   */
   compact(at: Revision): Promise<void>;
   /** Writes volatile changes to disk now. Returns when they are durable. */
   flush(): Promise<void>;

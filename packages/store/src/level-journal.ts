@@ -49,6 +49,8 @@ interface BatchOptions {
   readonly writes?: readonly Written[];
   /** Frees space, or ends the store: goes on while the disk is full. */
   readonly isEssential: boolean;
+  /** Whether a power cut must not take it back. Default: true. */
+  readonly sync?: boolean;
 }
 
 export interface LevelJournalOptions {
@@ -185,10 +187,12 @@ export class LevelJournal implements Journal {
     await this.#exclusive(() => this.#writeVolatile('newest', true));
     const stored = gone.filter((revision) => !this.#drop(revision));
     for (let at = 0; at === 0 || at < stored.length; at += FORGET_CHUNK) {
-      const chunk = stored.slice(at, at + FORGET_CHUNK);
-      await this.#exclusive(() =>
-        this.#writeBatch(chunk.flatMap(removalsOf), { ...withoutLost(this.#state, compactedAt), compactedAt }, { isEssential: true }),
-      );
+      const removals = stored.slice(at, at + FORGET_CHUNK).flatMap(removalsOf);
+      await this.#exclusive(() => {
+        const state = { ...withoutLost(this.#state, compactedAt), compactedAt };
+        // The state goes first, and the next durable write syncs them all: what a crash leaves behind is removed at the next opening.
+        return this.#writeBatch(removals, state, { isEssential: true, sync: false });
+      });
     }
     // LevelDB gives space back only when it rewrites tables, which it does when it sees fit; on a full disk that is now.
     if (this.#isFull && stored.length > 0) await this.#exclusive(() => this.#db.compactRange(WHOLE_RANGE.start, WHOLE_RANGE.end));
@@ -253,8 +257,12 @@ export class LevelJournal implements Journal {
     this.#dirtySince = this.#unflushed.size > 0 ? (Math.min(...this.#unflushed.values()) as Revision) : undefined;
   }
 
-  /** One batch, one sync; `state` goes along if it is new. What is essential may use up the reserve. @throws {NoSpaceError} */
-  async #writeBatch(operations: readonly Operation[], state: JournalState, { writes = [], isEssential }: BatchOptions): Promise<void> {
+  /** One batch, at most one sync; `state` goes along if it is new. What is essential may use up the reserve. @throws {NoSpaceError} */
+  async #writeBatch(
+    operations: readonly Operation[],
+    state: JournalState,
+    { writes = [], isEssential, sync = true }: BatchOptions,
+  ): Promise<void> {
     const isNewState = state !== this.#state;
     if (operations.length === 0 && !isNewState) return;
     const stateOperations = isNewState ? [{ type: 'put', key: STATE_KEY, value: encodeState(state) } as const] : [];
@@ -262,7 +270,7 @@ export class LevelJournal implements Journal {
       if (this.#broken !== undefined) throw this.#broken;
       try {
         await this.#reopen();
-        await this.#db.batch([...this.#failed.flatMap(removalsOf), ...stateOperations, ...operations], { sync: true });
+        await this.#db.batch([...this.#failed.flatMap(removalsOf), ...stateOperations, ...operations], { sync });
         this.#failed = [];
         this.#state = state;
         return;

@@ -313,14 +313,17 @@ export class LogStore implements Store {
     if (middle !== undefined) void this.#compact(middle.revision).catch(() => {});
   }
 
-  #compact(at: Revision): Promise<void> {
+  async #compact(at: Revision): Promise<void> {
+    if (at <= this.#history.compactedAt) return;
     const gone = this.#history.compact(at);
     this.#historyBytes = 0;
     const forgotten = this.#forgetting.then(() => this.#journal.forget(this.#history.compactedAt, gone));
     this.#forgetting = forgotten.catch(() => {});
-    return forgotten.catch((error: unknown) => {
+    try {
+      await forgotten;
+    } catch (error) {
       throw diskError(`compact at revision ${at}`, error);
-    });
+    }
   }
 
   async #progressFromTimeToTime(clock: Clock): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Clock } from '@dure/foundation';
+import type { Clock, Random } from '@dure/foundation';
 import type { Revision, Store } from './contract.ts';
 import { History } from './history.ts';
 import type { Journal, Written } from './journal.ts';
@@ -7,10 +7,12 @@ import { LogStore, type LogStoreLimits } from './log-store.ts';
 export interface MemoryStoreOptions extends LogStoreLimits {
   /** Drives the progress that watches get from time to time. Default: only on request. */
   readonly clock?: Clock;
+  /** Taken so that every driver opens alike in a simulation. Nothing in this one is left to chance. */
+  readonly random?: Random;
 }
 
 /** A store that forgets everything with its process. The same calls in the same order give the same answers in the same order. */
-export function openMemoryStore({ clock, ...limits }: MemoryStoreOptions = {}): Store {
+export function openMemoryStore({ clock, random: _, ...limits }: MemoryStoreOptions = {}): Store {
   return new LogStore({ journal: new MemoryJournal(), history: new History(), clock, ...limits });
 }
 
