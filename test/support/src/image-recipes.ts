@@ -96,19 +96,9 @@ export async function toolsImage(options: RecipeOptions = {}): Promise<BuiltImag
     layers: [
       BASE,
       {
-        packages: [
-          'iproute2',
-          'bind9-dnsutils',
-          'netcat-openbsd',
-          'iputils-ping',
-          'procps',
-          'tar',
-          'gzip',
-          'grep',
-          'sed',
-          'findutils',
-          'hostname',
-        ],
+        packages: ['iproute2', 'bind9-dnsutils', 'netcat-openbsd', 'iputils-ping', 'procps', 'tar', 'gzip', 'findutils', 'hostname'],
+        // The link is an alternative that a maintainer script makes.
+        files: { '/usr/bin/nc': { kind: 'symlink', target: 'nc.openbsd' } },
       },
     ],
     config: { cmd: ['sleep', 'infinity'], env: [PATH_ENV], workingDir: '/root' },
