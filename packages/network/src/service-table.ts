@@ -10,7 +10,7 @@ export interface ServiceEndpoint {
   readonly terminating: boolean;
   /** On this node. */
   readonly local: boolean;
-  /** Zones the endpoint is meant for; empty: any. */
+  /** Zones the endpoint is meant for; empty: all of them. */
   readonly zoneHints: readonly string[];
 }
 
