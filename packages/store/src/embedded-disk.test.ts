@@ -140,6 +140,31 @@ describe('volatile writes', () => {
     expect(batch).toHaveBeenCalledTimes(1);
   });
 
+  test('that were superseded before they came to the disk are not made up for in history', async () => {
+    const first = await put('/leases/a', 'held');
+    const second = await put('/leases/a', 'renewed', first, 'volatile');
+    const third = await put('/leases/a', 'taken', second);
+    await store.flush();
+    expect(plain(await store.get('/leases/a', second))?.value).toBe('renewed');
+    const crashed = await crash();
+    expect(plain(await crashed.get('/leases/a'))).toMatchObject({ value: 'taken', modifiedAt: third });
+    await expect(crashed.get('/leases/a', second)).rejects.toBeInstanceOf(CompactedError);
+    expect((await collectEvents(crashed, '', first)).map(({ revision }) => revision)).toEqual([third]);
+  });
+
+  test('are flushed in the midst of writes that never pause', async () => {
+    let isDone = false;
+    const writing = (async () => {
+      for (let at = 0; !isDone; at += 1) await put(`/pods/${at}`, 'x');
+    })();
+    const first = await put('/leases/a', 'held');
+    await put('/leases/a', 'renewed', first, 'volatile');
+    await store.flush();
+    expect(plain(await (await crash()).get('/leases/a'))?.value).toBe('renewed');
+    isDone = true;
+    await writing;
+  });
+
   test('are not lost with the durable value that they replaced when that is compacted', async () => {
     const first = await put('/leases/a', 'held');
     const second = await put('/leases/a', 'renewed', first, 'volatile');

@@ -83,12 +83,11 @@ export class LevelJournal implements Journal {
   readonly #flushing: Promise<void>;
   #state: JournalState;
   #newest: Revision;
-  /** Volatile writes that are not on disk, by revision. */
+  /** Volatile writes that are not on disk, in order of revision: those that wait for it, and superseded ones that only history needs. */
   readonly #volatile = new Map<Revision, Written>();
   #volatileBytes = 0;
   /** Of those, the newest of each key that no durable write has superseded. */
   readonly #unflushed = new Map<string, Revision>();
-  #dirtySince: Revision | undefined;
   /** The reserve is let go: puts are refused until there is room to take it again. */
   #isFull = false;
   /** The disk failed in another way: no write can be trusted until the store is opened anew. */
@@ -145,7 +144,7 @@ export class LevelJournal implements Journal {
       const isEssential = durable.every(({ record }) => record.kind === 'delete');
       await this.#exclusive(async () => {
         if (!isEssential) await this.#assertRoom();
-        const dirtySince = this.#dirtySince ?? volatile[0]?.record.revision;
+        const dirtySince = this.#oldestVolatile() ?? volatile[0]?.record.revision;
         // Half a block early, so that a steady stream of durable writes carries the new ceiling along and nobody waits for it alone.
         const isNear = newest + RESERVE_AHEAD / 2 > this.#state.ceiling;
         const reserved = isNear ? { ...this.#state, ceiling: (newest + RESERVE_AHEAD) as Revision } : this.#state;
@@ -185,17 +184,20 @@ export class LevelJournal implements Journal {
   async forget(compactedAt: Revision, gone: readonly Revision[]): Promise<void> {
     // A volatile write may have superseded one that goes: without it on disk a crash would lose the key.
     await this.#exclusive(() => this.#writeVolatile('newest', true));
-    const stored = gone.filter((revision) => !this.#drop(revision));
-    for (let at = 0; at === 0 || at < stored.length; at += FORGET_CHUNK) {
-      const removals = stored.slice(at, at + FORGET_CHUNK).flatMap(removalsOf);
-      await this.#exclusive(() => {
-        const state = { ...withoutLost(this.#state, compactedAt), compactedAt };
+    for (let at = 0; at === 0 || at < gone.length; at += FORGET_CHUNK) {
+      const chunk = gone.slice(at, at + FORGET_CHUNK);
+      await this.#exclusive(async () => {
+        const compacted = { ...withoutLost(this.#state, compactedAt), compactedAt };
+        const state = withDirtySince(compacted, this.#oldestVolatile(new Set(gone)));
+        const stored = chunk.filter((revision) => !this.#volatile.has(revision));
         // The state goes first, and the next durable write syncs them all: what a crash leaves behind is removed at the next opening.
-        return this.#writeBatch(removals, state, { isEssential: true, sync: false });
+        await this.#writeBatch(stored.flatMap(removalsOf), state, { isEssential: true, sync: false });
+        // Not before: until the disk knows of the compaction, these are what a crash would take out of history.
+        for (const revision of chunk) this.#drop(revision);
       });
     }
     // LevelDB gives space back only when it rewrites tables, which it does when it sees fit; on a full disk that is now.
-    if (this.#isFull && stored.length > 0) await this.#exclusive(() => this.#db.compactRange(WHOLE_RANGE.start, WHOLE_RANGE.end));
+    if (this.#isFull && gone.length > 0) await this.#exclusive(() => this.#db.compactRange(WHOLE_RANGE.start, WHOLE_RANGE.end));
   }
 
   async flush(): Promise<void> {
@@ -233,28 +235,29 @@ export class LevelJournal implements Journal {
     this.#volatile.set(write.record.revision, write);
     this.#volatileBytes += write.value?.length ?? 0;
     this.#unflushed.set(write.record.key, write.record.revision);
-    this.#dirtySince ??= write.record.revision;
   }
 
-  /** Drops a volatile write that will not be read again; false if it is not in memory. */
-  #drop(revision: Revision): boolean {
+  #drop(revision: Revision): void {
     const write = this.#volatile.get(revision);
-    if (write === undefined) return false;
+    if (write === undefined) return;
     this.#volatile.delete(revision);
     this.#volatileBytes -= write.value?.length ?? 0;
-    return true;
   }
 
   async #writeVolatile(which: 'newest' | 'all', isEssential = false): Promise<void> {
     const flushed = [...this.#unflushed];
-    const revisions = which === 'all' ? [...this.#volatile.keys()] : flushed.map(([, revision]) => revision);
-    if (revisions.length === 0 && this.#state.dirtySince === undefined) return;
-    const writes = revisions.flatMap((revision) => this.#volatile.get(revision) ?? []);
-    await this.#writeBatch(writes.flatMap(operationsOf), withDirtySince(this.#state, undefined), { isEssential });
+    const revisions = new Set(which === 'all' ? this.#volatile.keys() : flushed.map(([, revision]) => revision));
+    const state = withDirtySince(this.#state, this.#oldestVolatile(revisions));
+    const writes = [...revisions].flatMap((revision) => this.#volatile.get(revision) ?? []);
+    await this.#writeBatch(writes.flatMap(operationsOf), state, { isEssential });
     for (const revision of revisions) this.#drop(revision);
     for (const [key, revision] of flushed) if (this.#unflushed.get(key) === revision) this.#unflushed.delete(key);
-    // What came in meanwhile.
-    this.#dirtySince = this.#unflushed.size > 0 ? (Math.min(...this.#unflushed.values()) as Revision) : undefined;
+  }
+
+  /** The first write that a crash would take out of history, now or once those `besides` are on disk. */
+  #oldestVolatile(besides?: ReadonlySet<Revision>): Revision | undefined {
+    for (const revision of this.#volatile.keys()) if (!besides?.has(revision)) return revision;
+    return undefined;
   }
 
   /** One batch, at most one sync; `state` goes along if it is new. What is essential may use up the reserve. @throws {NoSpaceError} */

@@ -31,7 +31,7 @@ export interface JournalState {
   /** The store was closed in order: nothing above `ceiling`, nothing volatile missing. */
   readonly clean: boolean;
   readonly compactedAt: Revision;
-  /** Revision of the first volatile write that was not on disk yet when this was written. */
+  /** Revision of the first volatile write that was not on disk when this was written. */
   readonly dirtySince?: Revision;
   readonly lost?: LostRange;
 }

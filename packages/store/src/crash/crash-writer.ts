@@ -3,7 +3,7 @@
  * what was said has been said when the kill comes. Arguments: directory, seed, first serial.
  */
 import { writeSync } from 'node:fs';
-import { seededRandom, silentLogger, systemClock } from '@dure/foundation';
+import { errnoCode, seededRandom, silentLogger, systemClock } from '@dure/foundation';
 import type { Change, Revision } from '../contract.ts';
 import { openEmbeddedStore } from '../embedded-store.ts';
 import { CompactedError } from '../errors.ts';
@@ -15,9 +15,6 @@ const KEYS_EACH = 3;
 const [directory = '', seed = '0', firstSerial = '1'] = process.argv.slice(2);
 const random = seededRandom(Number(seed));
 let serial = Number(firstSerial);
-const say = (...words: readonly (string | number)[]): void => {
-  writeSync(1, `${words.join(' ')}\n`);
-};
 
 const store = await openEmbeddedStore({ directory, clock: systemClock, log: silentLogger, reserveBytes: 1 << 16 });
 say('ready', await store.revision());
@@ -55,5 +52,17 @@ async function tidy(): Promise<never> {
       if (!(error instanceof CompactedError)) throw error;
     });
     say('compacted', newest);
+  }
+}
+
+function say(...words: readonly (string | number)[]): void {
+  let line = Buffer.from(`${words.join(' ')}\n`);
+  while (line.length > 0) {
+    try {
+      line = line.subarray(writeSync(1, line));
+    } catch (error) {
+      // The reader is behind and the pipe does not block.
+      if (errnoCode(error) !== 'EAGAIN') throw error;
+    }
   }
 }
