@@ -8,6 +8,7 @@ import type { Admission } from './contract/admission.ts';
 import type { Authenticator } from './contract/authenticator.ts';
 import type { Authorizer } from './contract/authorizer.ts';
 import type { EvictionGuard } from './contract/eviction-guard.ts';
+import type { MetricsSource } from './contract/metrics-source.ts';
 import type { NodeDialer, PodDialer } from './contract/node-dialer.ts';
 import type { ObjectReader } from './contract/object-reader.ts';
 import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
@@ -24,6 +25,9 @@ import { versionInfo } from './health/version.ts';
 import { jsonResponse, textResponse } from './http/exchange.ts';
 import { type InProcessTransport, inProcessTransport } from './http/in-process-door.ts';
 import { type DoorTls, type NetworkDoor, openNetworkDoor } from './http/network-door.ts';
+import { agentMetrics } from './metrics-api/agent-metrics.ts';
+import { nodeMetricsHandler, podMetricsHandler } from './metrics-api/metrics-handlers.ts';
+import { metricsKinds } from './metrics-api/metrics-kinds.ts';
 import { OpenApi, openApiHandler } from './openapi/openapi.ts';
 import { CacheSet, objectReader } from './registry/cache-set.ts';
 import type { KindHooks } from './registry/kind-hooks.ts';
@@ -34,6 +38,7 @@ import { IN_FLIGHT_LIMITS, InFlight, type InFlightLimits } from './request/in-fl
 import { requestPipeline } from './request/pipeline.ts';
 import { ResourceRouter } from './request/resource-handler.ts';
 import { accessReviewHandler, rulesReviewHandler, selfReviewHandler, tokenReviewHandler } from './reviews/reviews.ts';
+import { type ServiceAllocationOptions, serviceHooks } from './service-allocation/service-hooks.ts';
 import { accountTokenHandler } from './subresources/account-token.ts';
 import { componentStatusesHandler } from './subresources/component-statuses.ts';
 import type { SubresourceDeps } from './subresources/deps.ts';
@@ -55,13 +60,17 @@ export interface ApiServerOptions {
   readonly authorizer: (reads: ObjectReader) => Authorizer;
   readonly admission: (reads: ObjectReader, authorizer: Authorizer) => Admission;
   /** Absent: `serviceaccounts/token` is refused. */
-  readonly tokens?: (reads: ObjectReader) => ServiceAccountTokens;
+  readonly serviceAccountTokens?: (reads: ObjectReader) => ServiceAccountTokens;
   /** Absent: every eviction is allowed. */
   readonly eviction?: (reads: ObjectReader) => EvictionGuard;
   /** The way to node agents. Absent: logs, exec and the like are refused. */
   readonly nodes?: NodeDialer;
   /** The way to Pod addresses. Default: plain connections of this machine. */
   readonly pods?: PodDialer;
+  /** Where usage figures come from. Default: the agents, if `nodes` is there. */
+  readonly metrics?: (reads: ObjectReader) => MetricsSource;
+  /** Where Services get addresses and node ports. Default: none are given out. */
+  readonly services?: ServiceAllocationOptions;
   readonly version?: string;
   readonly inFlight?: InFlightLimits;
   /** Deadline of requests that are not long-running. Default 60 s. */
@@ -118,6 +127,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const presenter = new Presenter({ encodings: new EncodingCache(ENCODINGS_BYTES_MAX), protobuf, clock });
   const reader = new Reader({ store, caches, tokens: new ContinueTokens(random.bytes(32)), clock, random });
   const hooks = new Map<string, KindHooks>();
+  if (options.services !== undefined) hooks.set('/services', serviceHooks(store, clock, random, options.services));
   const writer = new Writer({ store, clock, random, admission, book, hooks });
   const special = new Map<string, ResourceHandler>();
   const router = new ResourceRouter({ kinds, reader, writer, presenter, protobuf, book, clock, special });
@@ -132,7 +142,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     authenticator,
     authorizer,
-    tokens: options.tokens?.(reads),
+    tokens: options.serviceAccountTokens?.(reads),
     eviction: options.eviction?.(reads),
   };
 
@@ -152,6 +162,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     { name: 'shutdown', liveness: false, check: async () => signal.throwIfAborted() },
     ...(options.healthChecks ?? []),
   ];
+  const usage = options.metrics?.(reads) ?? (options.nodes === undefined ? undefined : agentMetrics(reads, options.nodes, clock));
+  if (usage !== undefined) {
+    for (const definition of metricsKinds) kinds.replace(definition);
+    special.set('metrics.k8s.io/nodes/', nodeMetricsHandler({ router, reads, source: usage }));
+    special.set('metrics.k8s.io/pods/', podMetricsHandler({ router, reads, source: usage }));
+  }
   const ownPodDialer = options.pods === undefined ? podDialer() : undefined;
   const connect = { reads, nodes: options.nodes, pods: options.pods ?? (ownPodDialer as PodDialer), admission, random };
   for (const [place, handler] of [

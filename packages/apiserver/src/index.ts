@@ -24,4 +24,6 @@ export { ANONYMOUS_USER, SYSTEM_USER, type UserInfo } from './contract/user.ts';
 export type { HealthCheck } from './health/health.ts';
 export type { InProcessTransport } from './http/in-process-door.ts';
 export type { DoorTls, NetworkDoor } from './http/network-door.ts';
+export { agentMetrics } from './metrics-api/agent-metrics.ts';
 export type { InFlightLimits } from './request/in-flight.ts';
+export type { ServiceAllocationOptions } from './service-allocation/service-hooks.ts';
