@@ -59,8 +59,10 @@ export function compileDeviceProgram(rules: readonly DeviceRule[]): Uint8Array {
     instruction(LOAD_WORD, 4, 1, 4, 0),
     instruction(LOAD_WORD, 5, 1, 8, 0),
   ];
-  for (const rule of rules) program.push(...compileRule(rule));
-  program.push(instruction(MOVE_VALUE, 0, 0, 0, 0), instruction(EXIT, 0, 0, 0, 0));
+  // The kernel refuses a program with steps that are never reached: what follows a rule without tests is left out.
+  const decisive = rules.findIndex(decidesAll);
+  for (const rule of decisive < 0 ? rules : rules.slice(0, decisive + 1)) program.push(...compileRule(rule));
+  if (decisive < 0) program.push(instruction(MOVE_VALUE, 0, 0, 0, 0), instruction(EXIT, 0, 0, 0, 0));
   const bytes = Buffer.alloc(program.length * 8);
   for (const [index, { code, destination, source, offset, value }] of program.entries()) {
     bytes.writeUInt8(code, index * 8);
@@ -71,11 +73,19 @@ export function compileDeviceProgram(rules: readonly DeviceRule[]): Uint8Array {
   return bytes;
 }
 
+function decidesAll({ type, major, minor, access }: DeviceRule): boolean {
+  return type === 'a' && major === undefined && minor === undefined && accessBits(access) === ALL_ACCESS;
+}
+
+function accessBits(access: string): number {
+  return [...access].reduce((bits, letter) => bits | (ACCESS[letter as keyof typeof ACCESS] ?? 0), 0);
+}
+
 function compileRule({ type, major, minor, access }: DeviceRule): readonly Instruction[] {
   // Tests jump past the rule; how far is known once it is whole.
   const tests: Instruction[] = [];
   if (type !== 'a') tests.push(instruction(JUMP_UNLESS_VALUE, 2, 0, 0, TYPE[type]));
-  const allowed = [...access].reduce((bits, letter) => bits | (ACCESS[letter as keyof typeof ACCESS] ?? 0), 0);
+  const allowed = accessBits(access);
   if (allowed !== ALL_ACCESS) {
     tests.push(instruction(MOVE_32, 1, 3, 0, 0), instruction(AND_32, 1, 0, 0, allowed), instruction(JUMP_UNLESS_REGISTER, 1, 3, 0, 0));
   }

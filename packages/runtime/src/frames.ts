@@ -5,7 +5,8 @@ export type FrameType = 'S' | 'F' | 'O' | 'E' | 'X' | 'R';
 /** To a supervisor. */
 export type RequestType = 'A' | 'I' | 'C' | 'W' | 'L' | 'K';
 
-const HEADER_BYTES = 5;
+/** A letter and the length. */
+export const FRAME_HEADER_BYTES = 5;
 /** The largest payload either side sends. */
 export const FRAME_BYTES_MAX = 65_536;
 
@@ -16,10 +17,10 @@ export interface Frame {
 
 /** One letter, a length of 32 bits in network order, the payload. */
 export function encodeFrame(type: RequestType, data: Uint8Array = new Uint8Array(0)): Buffer {
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + data.length);
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + data.length);
   frame.write(type, 0, 'latin1');
   frame.writeUInt32BE(data.length, 1);
-  frame.set(data, HEADER_BYTES);
+  frame.set(data, FRAME_HEADER_BYTES);
   return frame;
 }
 
@@ -32,25 +33,18 @@ export class FrameDecoder {
     this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     const frames: Frame[] = [];
     let at = 0;
-    while (this.#pending.length - at >= HEADER_BYTES) {
+    while (this.#pending.length - at >= FRAME_HEADER_BYTES) {
       const length = this.#pending.readUInt32BE(at + 1);
       if (length > FRAME_BYTES_MAX) throw new Error(`read frame: ${length} bytes announced, at most ${FRAME_BYTES_MAX} are allowed`);
-      if (this.#pending.length - at < HEADER_BYTES + length) break;
+      if (this.#pending.length - at < FRAME_HEADER_BYTES + length) break;
       frames.push({
         type: String.fromCharCode(this.#pending[at] ?? 0),
-        data: this.#pending.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length),
+        data: this.#pending.subarray(at + FRAME_HEADER_BYTES, at + FRAME_HEADER_BYTES + length),
       });
-      at += HEADER_BYTES + length;
+      at += FRAME_HEADER_BYTES + length;
     }
     this.#pending = this.#pending.subarray(at);
     return frames;
-  }
-
-  /** Bytes of a frame that has not come whole, when the stream turns into something else. */
-  rest(): Buffer {
-    const rest = this.#pending;
-    this.#pending = Buffer.alloc(0);
-    return rest;
   }
 }
 
