@@ -68,7 +68,7 @@ export interface CertificateExpectation {
   readonly authorityPem: string;
   /** The time to judge validity at, milliseconds since 1970: not the machine's own when that is not to be trusted. */
   readonly atMs: number;
-  /** Default: any. */
+  /** Default: whatever it was made for. */
   readonly usage?: 'client auth' | 'server auth';
 }
 

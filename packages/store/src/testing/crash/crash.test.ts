@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Random, seededRandom, silentLogger, systemClock } from '@dure/foundation';
 import { expect, test } from 'vitest';
-import { openEmbeddedStore } from '../embedded-store.ts';
+import { openEmbeddedStore } from '../../embedded-store.ts';
 import { CrashLedger } from './crash-ledger.ts';
 
 const ROUNDS = Number(process.env.DURE_ROUNDS ?? 15);

@@ -4,9 +4,9 @@
  */
 import { writeSync } from 'node:fs';
 import { errnoCode, seededRandom, silentLogger, systemClock } from '@dure/foundation';
-import type { Change, Revision } from '../contract.ts';
-import { openEmbeddedStore } from '../embedded-store.ts';
-import { CompactedError } from '../errors.ts';
+import type { Change, Revision } from '../../contract.ts';
+import { openEmbeddedStore } from '../../embedded-store.ts';
+import { CompactedError } from '../../errors.ts';
 import { crashValue } from './crash-value.ts';
 
 const WRITERS = 8;

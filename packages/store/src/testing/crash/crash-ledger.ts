@@ -1,6 +1,6 @@
-import type { Durability, Revision, Store } from '../contract.ts';
-import { CompactedError } from '../errors.ts';
-import { collectEvents } from '../testing/store-reading.ts';
+import type { Durability, Revision, Store } from '../../contract.ts';
+import { CompactedError } from '../../errors.ts';
+import { collectEvents } from '../store-reading.ts';
 import { readCrashValue } from './crash-value.ts';
 
 interface Attempt {
