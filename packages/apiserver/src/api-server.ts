@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { builtinSchemas, type KindRegistry, type SchemaBook } from '@dure/api';
 import type { Clock, Logger, Random } from '@dure/foundation';
 import type { Store } from '@dure/store';
@@ -109,6 +110,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const book = options.book ?? builtinSchemas;
   const stop = new AbortController();
   const { signal } = stop;
+  setMaxListeners(0, signal); // One for each cache and in-process request.
   const caches = new CacheSet({
     store,
     kinds,

@@ -9,7 +9,8 @@ import type { Discovery } from './discovery.ts';
 /** Serves `/api`, `/apis` and what lies under them that is no resource. */
 export function discoveryHandler(discovery: Discovery, advertisedAddress: () => string): PathHandler {
   return async (call) => {
-    const segments = call.info.path.split('/').filter((segment) => segment !== '');
+    const segments = call.info.path.replace(/\/$/, '').split('/').slice(1);
+    if (segments.includes('')) throw unknownPath();
     const [root, first, second] = segments;
     if (call.request.method !== 'GET' && call.request.method !== 'HEAD') throw unknownPath();
     if (segments.length === 1) {

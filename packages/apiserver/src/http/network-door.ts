@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -56,6 +56,7 @@ export async function openNetworkDoor(
   { tls, handler, log, bodyBytesMax }: NetworkDoorOptions,
 ): Promise<NetworkDoor> {
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // One for each request that runs.
   const sockets = new Set<Duplex>();
   const sessions = new Set<http2.ServerHttp2Session>();
   const busy = new Map<Duplex, number>();
@@ -103,10 +104,15 @@ export async function openNetworkDoor(
   server.on('request', (req: CompatRequest, res: CompatResponse) => {
     const socket = socketOf(req);
     void serve(req, socket, async (request, stop) => {
-      const gone = (): void => stop.abort(new Error('client went away'));
-      res.on('close', gone);
+      // Listened for from the start: a client may go while its request is being served.
+      const closed = new Promise<void>((resolve) => {
+        res.on('close', () => {
+          stop.abort(new Error('client went away'));
+          resolve();
+        });
+      });
       const response = await handler(request);
-      await write(req, res, response, stop.signal, log);
+      await write(req, res, response, stop.signal, closed, log);
       if (closing.signal.aborted && req.httpVersionMajor === 1) socket.end();
     });
   });
@@ -246,7 +252,14 @@ async function readBody(req: CompatRequest, bytesMax: number): Promise<Uint8Arra
   return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size);
 }
 
-async function write(req: CompatRequest, res: CompatResponse, response: ApiResponse, signal: AbortSignal, log: Logger): Promise<void> {
+async function write(
+  req: CompatRequest,
+  res: CompatResponse,
+  response: ApiResponse,
+  signal: AbortSignal,
+  closed: Promise<void>,
+  log: Logger,
+): Promise<void> {
   const { body } = response;
   if (body.kind === 'taken') {
     await body.done;
@@ -282,10 +295,10 @@ async function write(req: CompatRequest, res: CompatResponse, response: ApiRespo
   }
   // An unread body would block the connection's next request.
   if (!req.readableEnded) req.resume();
-  await new Promise<void>((resolve) => {
-    res.on('close', resolve);
+  const written = new Promise<void>((resolve) => {
     (res as ServerResponse).end(resolve);
   });
+  await Promise.race([written, closed]);
 }
 
 async function writeAll(

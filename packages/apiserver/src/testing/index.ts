@@ -1,2 +1,3 @@
 export { admitAll, allowKnown, certificateNames } from './open-parts.ts';
+export { type Answer, type TestClient, testClient } from './test-client.ts';
 export { startTestServer, type TestServer } from './test-server.ts';

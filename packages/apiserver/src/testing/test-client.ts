@@ -1,0 +1,71 @@
+import { Agent, request } from 'undici';
+import type { TestServer } from './test-server.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  /** The decoded body; `undefined` where it is no JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape.
+  readonly json: any;
+}
+
+export interface SendOptions {
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Without the administrator's certificate. */
+  readonly anonymous?: boolean;
+}
+
+/** A plain client over real HTTPS. */
+export interface TestClient extends AsyncDisposable {
+  send(method: string, path: string, options?: SendOptions): Promise<Answer>;
+  /** Decoded events of a watch, until the server ends it. */
+  watch(
+    path: string,
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly type: string; readonly object: Record<string, unknown> & { metadata: Record<string, unknown> } }>;
+}
+
+export function testClient({ url, caPem, certPem, keyPem }: TestServer, allowH2 = false): TestClient {
+  const admin = new Agent({ allowH2, connect: { ca: caPem, cert: certPem, key: keyPem } });
+  const nobody = new Agent({ allowH2, connect: { ca: caPem } });
+  return {
+    async send(method, path, { body, contentType = 'application/json', headers = {}, anonymous = false } = {}) {
+      const encoded = body === undefined ? undefined : typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
+      const answer = await request(`${url}${path}`, {
+        method: method as 'GET',
+        dispatcher: anonymous ? nobody : admin,
+        headers: { ...(encoded === undefined ? {} : { 'content-type': contentType }), ...headers },
+        ...(encoded === undefined ? {} : { body: encoded as string }),
+      });
+      const text = await answer.body.text();
+      let json: unknown;
+      try {
+        json = JSON.parse(text);
+      } catch {
+        json = undefined;
+      }
+      return { status: answer.statusCode, headers: answer.headers, text, json };
+    },
+    async *watch(path, signal) {
+      const answer = await request(`${url}${path}`, { dispatcher: admin, signal });
+      if (answer.statusCode !== 200) throw new Error(`watch ${path}: ${answer.statusCode} ${await answer.body.text()}`);
+      let held = '';
+      try {
+        for await (const chunk of answer.body) {
+          held += String(chunk);
+          const lines = held.split('\n');
+          held = lines.pop() ?? '';
+          for (const line of lines) if (line !== '') yield JSON.parse(line);
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([admin.destroy(), nobody.destroy()]);
+    },
+  };
+}
