@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { closeSync, openSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { familyOf, parseAddress } from './ip-address.ts';
 import { enter } from './network-namespace.ts';
 import type { Syscalls } from './syscalls.ts';
@@ -23,6 +23,7 @@ const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const ON = Uint8Array.of(1, 0, 0, 0);
 const BACKLOG = 4096;
+const READ_BYTES = 65_536;
 
 /** A TCP connection that may still be under way. */
 export interface OutgoingConnection {
@@ -39,8 +40,11 @@ export interface OutgoingConnection {
 export interface NamespaceSockets extends Disposable {
   /** A listening descriptor for `server.listen({ fd })`; what it accepts has no delay and keep-alive set. @throws {SyscallError} Such as EADDRINUSE. */
   listenTcp(address: string, port: number): number;
-  /** @throws {SyscallError} The kernel refused at once (no route, no free port). */
-  connectTcp(address: string, port: number): OutgoingConnection;
+  /**
+   * @param onData Takes what comes in, instead of `data` events: one read buffer serves all such sockets, which halves the cost of small messages.
+   * @throws {SyscallError} The kernel refused at once (no route, no free port).
+   */
+  connectTcp(address: string, port: number, onData?: (chunk: Buffer) => void): OutgoingConnection;
   /** A bound UDP socket; not yet listening for events. @throws {SyscallError} Such as EADDRINUSE. */
   bindUdp(address: string, port: number): UdpSocket;
   /** A UDP socket that hears only its peer, and learns from an `error` event that it is gone. @throws {SyscallError} */
@@ -57,6 +61,7 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
     closeSync(home);
     throw error;
   }
+  const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   const inside = <T>(action: () => T): T => (there === undefined ? action() : enter(syscalls, there, home, action));
   const closeOnError = <T>(fd: number, action: () => T): T => {
     try {
@@ -87,13 +92,15 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
         return fd;
       });
     },
-    connectTcp(address, port) {
+    connectTcp(address, port, onData) {
       const fd = open(address, SOCK_STREAM);
       closeOnError(fd, () => {
         syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
         syscalls.connect(fd, socketAddress(address, port));
       });
-      const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+      const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = { fd, allowHalfOpen: true, readable: true, writable: true };
+      if (onData) options.onread = { buffer: readBuffer, callback: (length, bytes) => pass(onData, bytes, length) };
+      const socket = new Socket(options);
       return { socket, isConnected: () => syscalls.isConnected(fd) };
     },
     bindUdp(address, port) {
@@ -112,6 +119,12 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
       if (there !== undefined) closeSync(there);
     },
   };
+}
+
+/** The next read overwrites `bytes`, and what is handed on may wait to be written. @returns True: go on reading. */
+function pass(onData: (chunk: Buffer) => void, bytes: Uint8Array, length: number): boolean {
+  onData(Buffer.from(bytes.subarray(0, length)));
+  return true;
 }
 
 function udpSocket(address: string, fd: number): UdpSocket {

@@ -47,13 +47,13 @@ function accept(client: Socket, balancer: EndpointBalancer, { log, clock, backen
   let tried: Set<string> | undefined;
   let relay: TcpRelay | undefined;
   const source: BackendSource = {
-    next() {
+    next(onData) {
       for (let attempt = tried?.size ?? 0; attempt < ATTEMPTS_MAX; attempt += 1) {
         const endpoint = balancer.choose(address, clock.monotonicMs(), tried);
         if (!endpoint) return undefined;
         tried ??= new Set();
         tried.add(endpointKey(endpoint));
-        const connection = tryConnect(backends, endpoint.address, endpoint.port, log);
+        const connection = tryConnect(backends, endpoint.address, endpoint.port, onData, log);
         if (connection) return connection;
       }
       return undefined;
@@ -66,9 +66,15 @@ function accept(client: Socket, balancer: EndpointBalancer, { log, clock, backen
   if (!relay.isEnded) relays.add(relay);
 }
 
-function tryConnect(backends: NamespaceSockets, address: string, port: number, log: Logger): OutgoingConnection | undefined {
+function tryConnect(
+  backends: NamespaceSockets,
+  address: string,
+  port: number,
+  onData: (chunk: Buffer) => void,
+  log: Logger,
+): OutgoingConnection | undefined {
   try {
-    return backends.connectTcp(address, port);
+    return backends.connectTcp(address, port, onData);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     log.debug('endpoint cannot be reached', { address, port, reason: error.message });

@@ -4,8 +4,8 @@ import type { OutgoingConnection } from './namespace-sockets.ts';
 
 /** What a relay needs to find its backend. */
 export interface BackendSource {
-  /** Starts a connection to an endpoint not tried before in this relay, or `undefined` if none is left. */
-  next(): OutgoingConnection | undefined;
+  /** Starts a connection to an endpoint not tried before in this relay, or `undefined` if none is left. What it sends goes to `onData`. */
+  next(onData: (chunk: Buffer) => void): OutgoingConnection | undefined;
   /** The relay has ended, both sides closed. */
   ended(): void;
 }
@@ -62,7 +62,7 @@ export class TcpRelay {
     const former = this.#backend;
     this.#backend = undefined;
     former?.socket.destroy();
-    const backend = this.#source.next();
+    const backend = this.#source.next((chunk) => this.#fromBackend(chunk));
     if (!backend) {
       this.#cut(new Error('no endpoint left'));
       return;
@@ -70,7 +70,8 @@ export class TcpRelay {
     this.#backend = backend;
     this.#backendStartedMs = nowMs;
     const { socket } = backend;
-    socket.on('data', (chunk: Buffer) => this.#fromBackend(chunk));
+    // Nothing is read from the stream itself, but its end comes only to those who read.
+    socket.resume();
     socket.on('end', () => {
       if (this.#backend !== backend) return;
       this.#commit();
