@@ -41,3 +41,12 @@ export async function readIfPresent(path: string): Promise<Buffer | undefined> {
     throw error;
   }
 }
+
+/** JSON that this package wrote, `undefined` if a failing disk has made something else of it. */
+export function parseOwn<T>(content: Uint8Array): T | undefined {
+  try {
+    return JSON.parse(Buffer.from(content).toString('utf8')) as T;
+  } catch {
+    return undefined;
+  }
+}

@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageConfig, ImageStatus } from './contract.ts';
 import type { Digest } from './digest.ts';
-import { readIfPresent, removeDurably, writeDurably } from './durable-file.ts';
+import { parseOwn, readIfPresent, removeDurably, writeDurably } from './durable-file.ts';
 
 /** What is known about an image, apart from its names. */
 export interface ImageRecord {
@@ -38,12 +38,12 @@ export class ImageRecords {
     for (const file of await readdir(join(directory, 'images'))) {
       if (!file.endsWith('.json')) continue;
       const content = await readIfPresent(join(directory, 'images', file));
-      if (content === undefined) continue;
-      const record = JSON.parse(content.toString('utf8')) as ImageRecord;
-      records.#images.set(record.id, record);
+      const record = content === undefined ? undefined : parseOwn<ImageRecord>(content);
+      // What a failing disk has taken can be pulled again; an agent that does not start cannot.
+      if (record !== undefined) records.#images.set(record.id, record);
     }
     const names = await readIfPresent(join(directory, 'names.json'));
-    const entries = names === undefined ? {} : (JSON.parse(names.toString('utf8')) as Record<string, Digest>);
+    const entries = (names === undefined ? undefined : parseOwn<Record<string, Digest>>(names)) ?? {};
     for (const [name, id] of Object.entries(entries)) {
       if (records.#images.has(id)) records.#names.set(name, id);
     }

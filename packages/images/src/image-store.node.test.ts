@@ -494,6 +494,31 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     expect((await store.pull(`${registry.host}/web:1`)).lowerDirs).toHaveLength(2);
   });
 
+  test('drops a layer that a power cut may have emptied, and only such', async () => {
+    registry.add('web:1', { layers: [BASE, top('one')] });
+    {
+      await using store = await open();
+      await store.pull(`${registry.host}/web:1`);
+    }
+    const layers = join(directory, 'layers');
+    const [name = ''] = await readdir(layers);
+    expect(await readdir(join(layers, name))).toContain('on-disk');
+    await rm(join(layers, name, 'on-disk'));
+    {
+      // The process died, the machine did not: all is well, and is marked now.
+      await using store = await open();
+      expect(await store.list()).toHaveLength(1);
+    }
+    expect(await readdir(join(layers, name))).toContain('on-disk');
+    await rm(join(layers, name, 'on-disk'));
+    const file = join(layers, name, 'layer.json');
+    await writeFile(file, (await readFile(file, 'utf8')).replace(/"bootID":"[^"]*"/, '"bootID":"an earlier one"'));
+    await using store = await open();
+    expect(await store.list()).toEqual([]);
+    expect(await readdir(layers)).not.toContain(name);
+    expect((await store.pull(`${registry.host}/web:1`)).lowerDirs).toHaveLength(2);
+  });
+
   test('refuses archives that are none, and leaves nothing of them', async () => {
     await using store = await open();
     const path = join(directory, 'archive.tar');

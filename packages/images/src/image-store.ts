@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import type { Clock, Logger, Random } from '@dure/foundation';
 import { BlobStore } from './blob-store.ts';
 import type { ImageService, PullProgress } from './contract.ts';
@@ -59,6 +59,8 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     syscalls: openSyscalls(),
     random,
     unpacking: new Semaphore(PARALLEL_UNPACKS),
+    bootID: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    log,
   });
   const catalog = new ImageCatalog({ records: await ImageRecords.open(directory), layers, blobs, leases, clock, log });
   await catalog.sweep();
@@ -125,6 +127,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       closed.abort(reason);
       for (const running of [pulls, imports, work, downloading]) await running.stop(reason);
       await catalog.idle();
+      await layers[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();
     },
   };

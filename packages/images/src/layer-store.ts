@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoCode, type Random } from '@dure/foundation';
+import { errnoCode, type Logger, type Random } from '@dure/foundation';
 import type { Digest } from './digest.ts';
-import { readIfPresent, syncDirectory, writeDurably } from './durable-file.ts';
+import { parseOwn, readIfPresent } from './durable-file.ts';
 import { DigestMismatchError } from './errors.ts';
 import { applyAttributes, attributesBelow, type DirectoryAttributes } from './implied-directories.ts';
 import { type LayerLimits, unpackLayer } from './layer-unpack.ts';
@@ -27,18 +27,34 @@ export interface LayerStoreDeps {
   readonly random: Random;
   /** Bounds how many layers are unpacked at once. */
   readonly unpacking: Semaphore;
+  /** Changes with each start of the machine. */
+  readonly bootID: string;
+  readonly log: Logger;
 }
+
+/** `layer.json`. */
+interface LayerFile extends Omit<Layer, 'name'> {
+  readonly bootID: string;
+}
+
+/** In a layer's directory, once all of it is on disk. */
+const ON_DISK = 'on-disk';
 
 /**
  * Unpacked layers (`layers/<name>/fs` with `layer.json` beside it), shared by all images that have them.
  *
  * A layer may leave directories undescribed (`./`, or `usr/` when it only brings `usr/bin/x`). An overlay shows the topmost description, so such
  * a directory must repeat what the layers below say. Hence one layer can exist in variants, one for each answer from below; nearly all have one.
+ *
+ * Nobody waits for the disk: a new layer may be used at once, and is marked once it is on disk. After a power cut, files of a layer without
+ * the mark may be empty, so {@link LayerStore.open} drops layers that were neither marked nor made since the machine started.
  */
-export class LayerStore {
+export class LayerStore implements AsyncDisposable {
   readonly #directory: string;
   readonly #deps: LayerStoreDeps;
   readonly #layers = new Map<string, Layer>();
+  readonly #unsynced = new Set<string>();
+  #syncing: Promise<void> | undefined;
 
   private constructor(directory: string, deps: LayerStoreDeps) {
     this.#directory = directory;
@@ -50,11 +66,8 @@ export class LayerStore {
     const store = new LayerStore(directory, deps);
     await rm(join(directory, 'staging'), { recursive: true, force: true });
     for (const part of ['layers', 'staging']) await mkdir(join(directory, part), { recursive: true, mode: 0o700 });
-    for (const name of await readdir(join(directory, 'layers'))) {
-      const record = await readIfPresent(join(directory, 'layers', name, 'layer.json'));
-      if (record === undefined) continue;
-      store.#layers.set(name, { ...(JSON.parse(record.toString('utf8')) as Omit<Layer, 'name'>), name });
-    }
+    for (const name of await readdir(join(directory, 'layers'))) await store.#load(name);
+    store.#syncSoon();
     return store;
   }
 
@@ -95,7 +108,7 @@ export class LayerStore {
   }
 
   /**
-   * Unpacks a layer; it appears as a whole and on disk for good, or not at all.
+   * Unpacks a layer; it appears as a whole or not at all.
    * @param below Gives the directories under it, topmost first; asked for only once the archive has been read.
    * @throws {LayerRejectedError} @throws {DigestMismatchError} Its uncompressed archive is not `diffID`.
    */
@@ -117,7 +130,8 @@ export class LayerStore {
       await applyAttributes(join(staging, 'fs'), implied);
       const { bytes, inodes } = unpacked;
       const layer: Layer = { name: nameOf(diffID, implied), diffID, bytes, inodes, implied };
-      await writeDurably(join(staging, 'layer.json'), JSON.stringify({ diffID, bytes, inodes, implied }));
+      const file: LayerFile = { diffID, bytes, inodes, implied, bootID: this.#deps.bootID };
+      await writeFile(join(staging, 'layer.json'), JSON.stringify(file));
       await this.#publish(staging, layer);
       return layer;
     } catch (error) {
@@ -140,21 +154,66 @@ export class LayerStore {
   }
 
   async #publish(staging: string, layer: Layer): Promise<void> {
-    // The rename may reach the disk before the files do; after a power cut the layer would be whole and its files empty.
-    const handle = await open(staging, 'r');
-    try {
-      await this.#deps.syscalls.syncfs(handle.fd);
-    } finally {
-      await handle.close();
-    }
     const target = join(this.#directory, 'layers', layer.name);
     const namesake = this.#layers.get(layer.name);
     if (namesake !== undefined && namesake.diffID !== layer.diffID)
       throw new DigestMismatchError('layer of the same short name', layer.diffID, namesake.diffID);
     if (await isThere(target)) await rm(staging, { recursive: true, force: true });
     else await rename(staging, target);
-    await syncDirectory(join(this.#directory, 'layers'));
     this.#layers.set(layer.name, layer);
+    this.#unsynced.add(layer.name);
+    this.#syncSoon();
+  }
+
+  async #load(name: string): Promise<void> {
+    const directory = join(this.#directory, 'layers', name);
+    const content = await readIfPresent(join(directory, 'layer.json'));
+    const isOnDisk = await isThere(join(directory, ON_DISK));
+    const file = content === undefined ? undefined : parseOwn<LayerFile>(content);
+    if (file === undefined || (!isOnDisk && file.bootID !== this.#deps.bootID)) {
+      this.#deps.log.warn('layer did not reach the disk before the machine stopped, and is dropped', { layer: name });
+      await this.remove(name);
+      return;
+    }
+    const { diffID, bytes, inodes, implied } = file;
+    this.#layers.set(name, { name, diffID, bytes, inodes, implied });
+    if (!isOnDisk) this.#unsynced.add(name);
+  }
+
+  /** Marks new layers once they are on disk, all that have come together. */
+  #syncSoon(): void {
+    if (this.#syncing !== undefined || this.#unsynced.size === 0) return;
+    this.#syncing = this.#sync().then(
+      () => {
+        this.#syncing = undefined;
+        this.#syncSoon();
+      },
+      (error: unknown) => {
+        // The layers stay usable until the machine stops; the next layer or the next start tries again.
+        this.#syncing = undefined;
+        this.#deps.log.warn('layers could not be brought to the disk', { error });
+      },
+    );
+  }
+
+  async #sync(): Promise<void> {
+    const names = [...this.#unsynced];
+    const handle = await open(join(this.#directory, 'layers'), 'r');
+    try {
+      await this.#deps.syscalls.syncfs(handle.fd);
+    } finally {
+      await handle.close();
+    }
+    for (const name of names) {
+      // Removed meanwhile, perhaps.
+      if (this.#layers.has(name)) await writeFile(join(this.#directory, 'layers', name, ON_DISK), '').catch(ignoreAbsence);
+      this.#unsynced.delete(name);
+    }
+  }
+
+  /** Resolves when new layers are on disk, or could not be brought there. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    while (this.#syncing !== undefined) await this.#syncing;
   }
 }
 
@@ -181,4 +240,8 @@ async function isThere(path: string): Promise<boolean> {
     if (errnoCode(error) === 'ENOENT') return false;
     throw error;
   }
+}
+
+function ignoreAbsence(error: unknown): void {
+  if (errnoCode(error) !== 'ENOENT') throw error;
 }

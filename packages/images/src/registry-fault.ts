@@ -64,7 +64,8 @@ export function networkFault(what: string, cause: unknown): RegistryFault {
 export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
-  const date = Date.parse(header);
+  // `Date.parse` alone would make a date of `-5`.
+  const date = /^[A-Z][a-z]{2,8}, /.test(header) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(date - nowMs, 0);
 }
 
