@@ -101,8 +101,9 @@ export interface Store extends AsyncDisposable {
   /**
    * Forgets what no reader at or after `at` can need. Reads at and watches after revisions before `at` then throw {@link CompactedError}.
    * Does nothing if that has been forgotten already. @throws {FutureRevisionError} The store has not come to `at`.
+   * @throws {StoreFullError | StoreBrokenError} History is forgotten, but the disk could not be told; the space comes back later.
    */
   compact(at: Revision): Promise<void>;
-  /** Writes volatile changes to disk now. Returns when they are durable. */
+  /** Writes volatile changes to disk now. Returns when they are durable. @throws {StoreFullError | StoreBrokenError} They stay in memory. */
   flush(): Promise<void>;
 }

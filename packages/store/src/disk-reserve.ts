@@ -17,12 +17,17 @@ export class DiskReserve {
     this.#bytes = bytes;
   }
 
-  /** Makes the file unless it is there; false if the disk has no room for it and as much again. */
+  /** How much must be free to take it: once for the file, once for work beside it. */
+  get neededBytes(): number {
+    return 2 * this.#bytes;
+  }
+
+  /** Makes the file unless it is there; false if the disk has less free than {@link neededBytes}. */
   async take(): Promise<boolean> {
     const present = await stat(this.#path).catch(() => undefined);
     if (present?.size === this.#bytes) return true;
     const { bavail, bsize } = await statfs(dirname(this.#path));
-    if (bavail * bsize < 2 * this.#bytes) return false;
+    if (bavail * bsize < this.neededBytes) return false;
     try {
       await this.#fill();
       return true;

@@ -125,7 +125,7 @@ export class LevelJournal implements Journal {
       for await (const [key, value] of db.iterator(RECORD_RANGE)) records.push(decodeRecord(key, value));
       const state = nextState(stored && decodeState(stored), records.at(-1)?.revision);
       const isFull = !(await reserve.take());
-      if (isFull) log.error('disk is full: the store refuses writes', { directory });
+      if (isFull) log.error('disk is full: the store refuses writes', { directory, neededBytes: reserve.neededBytes });
       journal = new LevelJournal(db, { ...state }, isFull, options);
       await journal.#writeBatch([], state, { isEssential: true });
       return { journal, state, revision: state.base, records };
@@ -296,7 +296,8 @@ export class LevelJournal implements Journal {
 
   /** LevelDB's log may now end in half a record, and what followed it would be lost: opening again puts that right. */
   async #enterFull(): Promise<void> {
-    if (!this.#isFull) this.#log.error('disk is full: the store refuses writes', { directory: this.#db.location });
+    if (!this.#isFull)
+      this.#log.error('disk is full: the store refuses writes', { directory: this.#db.location, neededBytes: this.#reserve.neededBytes });
     this.#isFull = true;
     await this.#reserve.release();
     this.#reopening = this.#db

@@ -25,7 +25,11 @@ export class WatchHub {
   publish(event: StoreEvent): void {
     for (const [length, byPrefix] of this.#byLength) {
       if (length > event.key.length) continue;
-      for (const queue of byPrefix.get(event.key.slice(0, length)) ?? []) queue.push(event);
+      for (const queue of byPrefix.get(event.key.slice(0, length)) ?? []) {
+        queue.push(event);
+        // Its consumer may never come back to see that it was ended.
+        if (queue.hasEnded) this.remove(queue);
+      }
     }
   }
 

@@ -15,6 +15,11 @@ export class WatchQueue {
     this.#capacity = capacity;
   }
 
+  /** Nothing more will be taken in. */
+  get hasEnded(): boolean {
+    return this.#end !== undefined;
+  }
+
   /** Ends the watch with {@link SlowWatcherError} instead, if `event` is one too many. */
   push(event: StoreEvent): void {
     if (this.#end !== undefined) return;

@@ -11,7 +11,7 @@ import { expect, test } from 'vitest';
 import { openEmbeddedStore } from '../../embedded-store.ts';
 import { CrashLedger } from './crash-ledger.ts';
 
-const ROUNDS = Number(process.env.DURE_ROUNDS ?? 15);
+const ROUNDS = Number(process.env.DURE_ROUNDS ?? 12);
 const TIMEOUT_MS = 60_000 + ROUNDS * 3000;
 
 test(`killed at ${ROUNDS} random instants a store keeps what it acknowledged, whole, and gives no revision twice`, {
