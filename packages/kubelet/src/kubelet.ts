@@ -30,10 +30,15 @@ export class Kubelet {
   readonly #served = new Map<string, Served>();
   readonly #orphans = new Map<string, string[]>();
   #signal: AbortSignal | undefined;
-  #recovered = false;
+  #recovered: () => void = () => undefined;
+  /** Resolves when {@link run} has read what runs; before that, Pods may not be handed in. */
+  readonly whenRecovered: Promise<void>;
 
   constructor(options: KubeletOptions) {
     this.#options = options;
+    this.whenRecovered = new Promise((resolve) => {
+      this.#recovered = resolve;
+    });
   }
 
   /** Every Pod that has a worker. */
@@ -70,16 +75,11 @@ export class Kubelet {
       const uid = uidOf(sandbox);
       this.#orphans.set(uid, [...(this.#orphans.get(uid) ?? []), sandbox.id]);
     }
-    this.#recovered = true;
-    for (const pod of await store.load()) if (!this.#served.has(pod.metadata.uid)) this.#serve(pod);
+    for (const pod of await store.load()) this.#serve(pod);
+    this.#recovered();
     log.info('node state read', { sandboxes: sandboxes.length, pods: this.#served.size });
     await following;
     await Promise.allSettled([...this.#served.values()].map(({ done }) => done));
-  }
-
-  /** Resolves when {@link run} has read what runs; before that, Pods may not be handed in. */
-  get recovered(): boolean {
-    return this.#recovered;
   }
 
   /** The API has this Pod bound here. */
