@@ -1,0 +1,18 @@
+export { tokenCleaner } from './bootstrap-token/token-cleaner.ts';
+export { csrApprover } from './certificates/csr-approver.ts';
+export { csrCleaner } from './certificates/csr-cleaner.ts';
+export { type CsrSignerOptions, csrSigner, type SignCertificateRequest } from './certificates/csr-signer.ts';
+export type { Controller, ControllerContext, ControllerFactory } from './controller.ts';
+export { type ControllersConfig, controllerFactories, type RunControllersOptions, runControllers } from './controllers.ts';
+export { deploymentController } from './deployment/deployment-controller.ts';
+export { endpointsController } from './endpoints/endpoints-controller.ts';
+export { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
+export { garbageCollector } from './garbage-collector/garbage-collector.ts';
+export { namespaceController } from './namespace/namespace-controller.ts';
+export { type NodeIpamOptions, nodeIpamController } from './node/node-ipam-controller.ts';
+export { type NodeLifecycleOptions, nodeLifecycleController } from './node/node-lifecycle-controller.ts';
+export { taintEvictionController } from './node/taint-eviction-controller.ts';
+export { podGcController } from './pod-gc/pod-gc-controller.ts';
+export { replicaSetController, replicationControllerController } from './replicaset/replicaset-controller.ts';
+export { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
+export { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
