@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import { duplicateKeys, JsonTextError, parseJson } from './json-text.ts';
+import { negotiateOutput } from './media-type.ts';
+import { ProtobufError, protobufCodec } from './protobuf-codec.ts';
+import { parseYaml, YamlTextError } from './yaml-text.ts';
+
+describe('JSON text', () => {
+  it('finds keys that stand twice, wherever they are', () => {
+    expect(duplicateKeys('{"a":1,"b":{"c":1,"c":2},"l":[{"x":1},{"x":1,"x":2}],"a":3,"s":"\\"a\\":{"}')).toEqual(['b.c', 'l[1].x', 'a']);
+    expect(duplicateKeys('{"a":{"a":{"a":1}}}')).toEqual([]);
+  });
+
+  it('refuses what is too deep, and drops what would reach the prototype', () => {
+    expect(() => parseJson(`${'['.repeat(1000)}${']'.repeat(1000)}`)).toThrow(JsonTextError);
+    expect(Object.keys(parseJson('{"__proto__":{"x":1},"a":1}') as object)).toEqual(['a']);
+  });
+});
+
+describe('YAML text', () => {
+  it('reads booleans and merges as kubectl does, and leaves times as text', () => {
+    expect(parseYaml('a: yes\nb: off\nc: 2020-01-01T00:00:00Z\nd: &x {k: 1}\ne: {<<: *x}')).toEqual({
+      a: true,
+      b: false,
+      c: '2020-01-01T00:00:00Z',
+      d: { k: 1 },
+      e: { k: 1 },
+    });
+  });
+
+  it('refuses aliases that multiply', () => {
+    const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
+    for (let level = 1; level < 9; level += 1)
+      lines.push(`a${level}: &a${level} [${Array.from({ length: 10 }, () => `*a${level - 1}`).join(', ')}]`);
+    expect(() => parseYaml(lines.join('\n'))).toThrow(YamlTextError);
+  });
+});
+
+describe('negotiation', () => {
+  const all = { tables: true, metadataOnly: true, protobuf: true };
+  it.each([
+    [undefined, { format: 'json' }],
+    ['*/*', { format: 'json' }],
+    ['application/yaml', { format: 'yaml' }],
+    ['application/vnd.kubernetes.protobuf,application/json', { format: 'protobuf' }],
+    ['application/json;q=0.5,application/yaml', { format: 'yaml' }],
+    ['application/json;as=Table;v=v1;g=meta.k8s.io,application/json', { format: 'json', as: 'Table', asVersion: 'v1' }],
+    ['application/json;as=Table;v=v9;g=meta.k8s.io,application/json', { format: 'json' }],
+    ['application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1', { as: 'PartialObjectMetadata' }],
+  ])('%s', (accept, form) => {
+    expect(negotiateOutput(accept, new URLSearchParams(), '', all)).toMatchObject(form);
+  });
+
+  it('refuses what it cannot write', () => {
+    expect(() => negotiateOutput('text/html', new URLSearchParams(), '', all)).toThrow(/media types/);
+    expect(() => negotiateOutput('application/vnd.kubernetes.protobuf', new URLSearchParams(), '', { ...all, protobuf: false })).toThrow(
+      /media types/,
+    );
+  });
+});
+
+describe('protobuf', () => {
+  const codec = protobufCodec();
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'p',
+      namespace: 'default',
+      creationTimestamp: '2024-01-02T03:04:05Z',
+      labels: { a: 'b' },
+      managedFields: [{ manager: 'm', fieldsV1: { 'f:spec': {} } }],
+    },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: 'c',
+          resources: { limits: { cpu: '100m' } },
+          livenessProbe: { httpGet: { path: '/', port: 'web' }, periodSeconds: 5 },
+          readinessProbe: { tcpSocket: { port: 80 } },
+          env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'cm', key: 'k', optional: false } } }],
+        },
+      ],
+      volumes: [{ name: 'v', emptyDir: {} }],
+      ephemeralContainers: [{ name: 'debug', targetContainerName: 'c' }],
+    },
+  };
+
+  it('gives back what it was given, with inline structs, pointers to zero and special types', () => {
+    expect(codec.decode(codec.encode(pod))).toEqual(pod);
+  });
+
+  it('keeps bytes, micro times and durations', () => {
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' }, data: { a: 'Yg==', empty: '' }, type: 'Opaque' };
+    expect(codec.decode(codec.encode(secret))).toEqual(secret);
+    const lease = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: 'l' },
+      spec: { renewTime: '2024-01-02T03:04:05.678901Z', leaseDurationSeconds: 40 },
+    };
+    expect(codec.decode(codec.encode(lease))).toEqual(lease);
+  });
+
+  it('reads the bytes that kubectl sends for a namespace', () => {
+    // k8s\0, Unknown{typeMeta{v1, Namespace}, raw{metadata{name: "demo", ...}, spec, status}}, field by field.
+    const raw = Buffer.from([
+      0x0a,
+      0x10,
+      0x0a,
+      0x04,
+      ...Buffer.from('demo'),
+      0x12,
+      0x00,
+      0x1a,
+      0x00,
+      0x22,
+      0x00,
+      0x2a,
+      0x00,
+      0x12,
+      0x00,
+      0x1a,
+      0x02,
+      0x0a,
+      0x00,
+    ]);
+    const typeMeta = Buffer.from([0x0a, 0x02, ...Buffer.from('v1'), 0x12, 0x09, ...Buffer.from('Namespace')]);
+    const bytes = Buffer.from([
+      ...Buffer.from('k8s\0'),
+      0x0a,
+      typeMeta.length,
+      ...typeMeta,
+      0x12,
+      raw.length,
+      ...raw,
+      0x1a,
+      0x00,
+      0x22,
+      0x00,
+    ]);
+    expect(codec.decode(bytes)).toEqual({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'demo' } });
+  });
+
+  it('answers every cut of a message with an error or an object, never anything else', () => {
+    const bytes = codec.encode(pod);
+    for (let length = 0; length < bytes.length; length += 1) {
+      try {
+        codec.decode(bytes.subarray(0, length));
+      } catch (error) {
+        expect(error).toBeInstanceOf(ProtobufError);
+      }
+    }
+  });
+});
