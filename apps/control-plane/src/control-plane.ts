@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
@@ -8,6 +9,7 @@ import {
   createApiServer,
   kubernetesEndpoints,
   type NetworkDoor,
+  nodeDialer,
   SYSTEM_USER,
 } from '@dure/apiserver';
 import { createClient, renderKubeconfig } from '@dure/client';
@@ -16,8 +18,10 @@ import { openEmbeddedStore, openMemoryStore, type Store } from '@dure/store';
 import { type ClusterPki, openClusterPki, serverNames } from './cluster-pki.ts';
 import type { Config } from './config.ts';
 import { ensureObjects, type RefOf, replaceObject } from './ensure-objects.ts';
-import { runControllers } from './run-controllers.ts';
 import { addressInCidr } from './service-range.ts';
+import { runWorkers } from './workers.ts';
+
+const NODE_PORTS = { from: 30_000, to: 32_767 };
 
 export interface ControlPlaneDeps {
   readonly clock: Clock;
@@ -40,7 +44,23 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
     clock,
     random,
   });
-  const server = scope.use(createApiServer({ store, kinds, clock, random, log: log.child({ component: 'apiserver' }), ...access }));
+  const { kubeletClient, ca } = pki;
+  const nodes = scope.use(
+    nodeDialer(() => ({ ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem })),
+  );
+  const server = scope.use(
+    createApiServer({
+      store,
+      kinds,
+      clock,
+      random,
+      log: log.child({ component: 'apiserver' }),
+      ...access,
+      nodes,
+      services: { cidrs: [config.serviceCIDR], nodePorts: NODE_PORTS },
+      advertisedAddress: `${config.advertiseAddress}:${config.port}`,
+    }),
+  );
 
   // Nobody is let in before what a cluster starts with is there: clients take the absence of a namespace for an answer.
   const facts = {
@@ -60,7 +80,8 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   log.info('API server is ready', { host: config.host, port: door.address.port, kubeconfig: config.kubeconfig });
 
   const stopping = new AbortController();
-  const working = runControllers({ server, config, pki, clock, random, log }, stopping.signal);
+  setMaxListeners(0, stopping.signal); // One for each informer and controller.
+  const working = runWorkers({ server, config, pki, clock, random, log }, stopping.signal);
   await Promise.race([aborted(signal), working]);
   stopping.abort(new Error('the control plane is stopping'));
   await working;
