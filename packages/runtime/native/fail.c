@@ -65,6 +65,10 @@ size_t failure_json(char *out, size_t size, int error_number, const char *step, 
 }
 
 _Noreturn void fail_with_json(const char *json, size_t length) {
+  /* Undone first: whoever reads of a failure may rely on nothing being left. */
+  void (*undo)(void) = undo_once;
+  undo_once = NULL;
+  if (undo) undo();
   if (sink_kind == REPORT_FRAME) {
     frame_write(sink_fd, FRAME_FAILED, json, length);
   } else if (sink_kind == REPORT_PACKET) {
@@ -76,9 +80,6 @@ _Noreturn void fail_with_json(const char *json, size_t length) {
   } else {
     dprintf(sink_fd, "%.*s\n", (int)length, json);
   }
-  void (*undo)(void) = undo_once;
-  undo_once = NULL;
-  if (undo) undo();
   _exit(1);
 }
 

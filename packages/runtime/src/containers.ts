@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { type Clock, type Logger, messageOf, type Random } from '@dure/foundation';
-import { type CgroupTree, kill } from './cgroup-tree.ts';
+import { type CgroupTree, kill, processesBeneath } from './cgroup-tree.ts';
 import type { ContainerConfig, ContainerStatus, ExecRequest, Resources, StreamSession } from './contract.ts';
 import { Control } from './control.ts';
 import { ContainerExecError, ContainerStartError, RuntimeNotFoundError, RuntimeStateError } from './errors.ts';
@@ -343,10 +343,20 @@ export class Containers {
       );
       if (!planned) return;
       log.warn('a start was interrupted; its container is killed', { containerId: stored.id });
+      await this.#killStarting(where.plan);
     }
     await kill(container.cgroup);
     container.ended ??= this.#finish(container);
     await container.ended;
+  }
+
+  /** A supervisor that an earlier agent started and that has not come as far as its socket. */
+  async #killStarting(plan: string): Promise<void> {
+    await rm(plan, { force: true });
+    for (const pid of await processesBeneath(this.#deps.cgroups.supervisors)) {
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (command.endsWith(`\0run\0${plan}\0`)) process.kill(pid, 'SIGKILL');
+    }
   }
 
   async #start(container: Container, signal?: AbortSignal): Promise<void> {

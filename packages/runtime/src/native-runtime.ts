@@ -25,6 +25,7 @@ import { EventHub } from './event-hub.ts';
 import { type HostApplier, hostApplier, ownCapabilities } from './host.ts';
 import { parseMountTable } from './mount-table.ts';
 import { connectInNamespace } from './network-connection.ts';
+import type { Directive } from './plan.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { SeccompFilters } from './seccomp.ts';
 import { type StatePaths, statePaths } from './state-paths.ts';
@@ -72,7 +73,7 @@ export async function openNativeRuntime(options: NativeRuntimeOptions): Promise<
   await checkLayers(paths.layers);
   const cgroups = await CgroupTree.open(options.cgroupMount ?? (await findCgroupMount()), nodeName, clock);
   const direct = hostApplier(binary, runDir, random);
-  await forgetEarlierBoot(paths);
+  await forgetEarlierBoot(runDir, paths, direct);
   await bindBinary(binary, paths, direct);
   const host = hostApplier(paths.binary, runDir, random);
   const events = new EventHub();
@@ -247,7 +248,7 @@ class Native implements NativeRuntime {
     await Promise.all(sandboxes.all().map(({ id }) => this.removeSandbox(id)));
     await Promise.all(containers.all().map(({ id }) => containers.remove(id)));
     await this[Symbol.asyncDispose]();
-    await direct.apply('release the helper', [['unmount', paths.binary]]);
+    await unmountBeneath(dirname(paths.sandboxes), direct);
     await cgroups.remove(cgroups.root);
     // Other nodes of this machine may share the parent.
     await rmdir(dirname(cgroups.root)).catch(() => undefined);
@@ -285,17 +286,27 @@ async function checkLayers(directory: string): Promise<void> {
 }
 
 /** Directories that outlived a reboot describe what is no more: nothing in them may be taken for running. */
-async function forgetEarlierBoot(paths: StatePaths): Promise<void> {
+async function forgetEarlierBoot(runDir: string, paths: StatePaths, host: HostApplier): Promise<void> {
   const now = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const then = await readFile(paths.bootId, 'utf8').catch(() => undefined);
   if (then === now) return;
   if (then !== undefined) {
+    await unmountBeneath(runDir, host);
     for (const directory of [paths.sandboxes, paths.containers, paths.networkNamespaces]) {
       await rm(directory, { recursive: true, force: true });
       await mkdir(directory, { recursive: true, mode: 0o711 });
     }
   }
   await writeFile(paths.bootId, now);
+}
+
+/** Whatever is mounted in our run directory is ours; the innermost first. */
+async function unmountBeneath(directory: string, host: HostApplier): Promise<void> {
+  const mounts = parseMountTable(await readFile('/proc/self/mountinfo', 'utf8')).filter(({ target }) => target.startsWith(`${directory}/`));
+  await host.apply(
+    'unmount what is left',
+    mounts.toReversed().map(({ target }): Directive => ['unmount', target]),
+  );
 }
 
 /**
