@@ -120,8 +120,10 @@ async function permit(
     if (decision === 'allow') return;
     throw forbidden(user, info, reason);
   }
-  const { group, version, resource, subresource, namespace, name, verb } = info;
+  const { group, version, resource, subresource, namespace, verb } = info;
   const fieldSelector = query.get('fieldSelector') ?? '';
+  // Listing or watching one object by its name is a question about that object: rules with resourceNames, and nodes, depend on it.
+  const name = info.name === '' ? (/(?:^|,)metadata\.name==?([^,=!]+)/.exec(fieldSelector)?.[1] ?? '') : info.name;
   const labelSelector = query.get('labelSelector') ?? '';
   const { decision, reason } = await authorizer.authorize(
     { user, kind: 'resource', verb, group, version, resource, subresource, namespace, name, fieldSelector, labelSelector },
