@@ -28,13 +28,10 @@ export class RegistryUnauthorizedError extends Error {
   readonly code = 'REGISTRY_UNAUTHORIZED';
   readonly registry: string;
 
-  constructor(reference: string, options: { readonly registry: string; readonly detail: string; readonly cause?: unknown }) {
-    super(
-      `pull ${reference}: registry ${options.registry} refused access (${options.detail}); the repository may not exist, or needs other credentials`,
-      {
-        cause: options.cause,
-      },
-    );
+  constructor(reference: string, options: { readonly registry: string; readonly cause?: unknown }) {
+    super(`pull ${reference}: registry ${options.registry} refused access: the repository may not exist, or needs other credentials`, {
+      cause: options.cause,
+    });
     this.registry = options.registry;
   }
 }
@@ -45,8 +42,8 @@ export class PullError extends Error {
   readonly code = 'IMAGE_PULL_FAILED';
   readonly reference: string;
 
-  constructor(reference: string, why: string, options?: { readonly cause?: unknown }) {
-    super(`pull ${reference}: ${why}`, options);
+  constructor(reference: string, options: { readonly cause: unknown }) {
+    super(`pull ${reference} failed`, options);
     this.reference = reference;
   }
 }
@@ -57,8 +54,8 @@ export class ImportError extends Error {
   readonly code = 'IMAGE_IMPORT_FAILED';
   readonly path: string;
 
-  constructor(path: string, why: string, options?: { readonly cause?: unknown }) {
-    super(`import ${path}: ${why}`, options);
+  constructor(path: string, options: { readonly cause: unknown }) {
+    super(`import ${path} failed`, options);
     this.path = path;
   }
 }

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '@dure/foundation';
 import { decompress } from './decompression.ts';
 import { type Digest, Digester, digestOf, splitDigest } from './digest.ts';
 import { DigestMismatchError, ImportError, MalformedImageError, PlatformUnavailableError } from './errors.ts';
@@ -35,7 +34,7 @@ export async function importImages(path: string, directory: string, deps: PullDe
     return names;
   } catch (error) {
     signal.throwIfAborted();
-    throw new ImportError(path, messageOf(error), { cause: error });
+    throw new ImportError(path, { cause: error });
   } finally {
     await rm(spool, { recursive: true, force: true });
   }

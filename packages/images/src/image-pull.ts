@@ -1,4 +1,4 @@
-import { type Logger, messageOf } from '@dure/foundation';
+import type { Logger } from '@dure/foundation';
 import type { BlobStore } from './blob-store.ts';
 import type { ImageStatus, PullProgress, RegistryCredentials } from './contract.ts';
 import type { Digest } from './digest.ts';
@@ -192,9 +192,8 @@ class ProgressCount {
 /** One of the errors that the contract names. */
 function promised(error: unknown, name: string, { registry }: ImageReference): Error {
   if (error instanceof RegistryFault && error.kind === 'unauthorized') {
-    return new RegistryUnauthorizedError(name, { registry, detail: error.message, cause: error });
+    return new RegistryUnauthorizedError(name, { registry, cause: error });
   }
   if (error instanceof RegistryFault && error.kind === 'missing') return new ImageNotFoundError(name, { registry, cause: error });
-  // A fault's own message already tells its cause.
-  return new PullError(name, error instanceof RegistryFault ? error.message : messageOf(error), { cause: error });
+  return new PullError(name, { cause: error });
 }

@@ -179,8 +179,8 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     await using other = await open({ platform: { os: 'linux', architecture: 's390x' } });
     const error = await pullError(other, `${registry.host}/multi:1`);
     expect(error).toBeInstanceOf(PullError);
-    expect(error.message).toContain('not built for linux/s390x, only for linux/arm64, linux/amd64');
-    expect((await pullError(other, `${registry.host}/arm:1`)).message).toContain('only for linux/arm64');
+    expect(messageOf(error)).toContain('not built for linux/s390x, only for linux/arm64, linux/amd64');
+    expect(messageOf(await pullError(other, `${registry.host}/arm:1`))).toContain('only for linux/arm64');
   });
 
   test('says which of its promised errors it is', async () => {
@@ -188,10 +188,10 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     await expect(store.pull('Not A Name')).rejects.toThrow(InvalidImageNameError);
     const missing = await pullError(store, `${registry.host}/nothing:1`);
     expect(missing).toBeInstanceOf(ImageNotFoundError);
-    expect(missing.message).toContain(`${registry.host}/nothing:1`);
+    expect(messageOf(missing)).toContain(`${registry.host}/nothing:1`);
     const silent = await pullError(store, '127.0.0.1:1/x:1');
     expect(silent).toBeInstanceOf(PullError);
-    expect(silent.message).toContain('connection refused');
+    expect(messageOf(silent)).toContain('connection refused');
     await expectNothingHere(store);
   });
 
@@ -294,14 +294,14 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     const image = registry.add('web:1', { layers: [BASE] });
     await using store = await open({ retry: { triesMax: 2, backoff: { baseMs: 5, maxMs: 5 } } });
     registry.misbehave = () => true;
-    expect((await pullError(store, `${registry.host}/web:1`)).message).toContain('went silent');
+    expect(messageOf(await pullError(store, `${registry.host}/web:1`))).toContain('went silent');
     expect(registry.requests).toHaveLength(2);
     registry.misbehave = (request, response) => {
       if (!request.url?.includes(image.layerDigests[0] ?? '?')) return false;
       response.writeHead(200, { 'content-length': 100_000 }).write('some');
       return true;
     };
-    expect((await pullError(store, `${registry.host}/web:1`)).message).toContain('went silent');
+    expect(messageOf(await pullError(store, `${registry.host}/web:1`))).toContain('went silent');
     await expectNothingHere(store);
   });
 
@@ -332,7 +332,7 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     await using store = await open();
     const error = await pullError(store, `${registry.host}/web:1`);
     expect(error).toBeInstanceOf(PullError);
-    expect(error.message).toContain('answered 500, UNKNOWN: fake UNKNOWN');
+    expect(messageOf(error)).toContain('answered 500, UNKNOWN: fake UNKNOWN');
     expect(registry.requests).toHaveLength(3);
   });
 
@@ -345,22 +345,22 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     const flipped = Buffer.from(blob);
     flipped[1000] = (flipped[1000] ?? 0) ^ 1;
     registry.blobs.set(digest, flipped);
-    expect((await pullError(store, `${registry.host}/web:1`)).message).toContain(`expected ${digest}`);
+    expect(messageOf(await pullError(store, `${registry.host}/web:1`))).toContain(`expected ${digest}`);
 
     registry.blobs.set(digest, Buffer.concat([blob, blob]));
-    expect((await pullError(store, `${registry.host}/web:1`)).message).toContain('longer than');
+    expect(messageOf(await pullError(store, `${registry.host}/web:1`))).toContain('longer than');
 
     registry.blobs.set(digest, blob);
     const { manifest } = image;
     registry.manifests.set(`web:${image.manifestDigest}`, { type: 'application/json', bytes: Buffer.concat([manifest, Buffer.from(' ')]) });
-    expect((await pullError(store, `${registry.host}/web@${image.manifestDigest}`)).message).toContain(`expected ${image.manifestDigest}`);
+    expect(messageOf(await pullError(store, `${registry.host}/web@${image.manifestDigest}`))).toContain(`expected ${image.manifestDigest}`);
 
     registry.add('lie:1', { layers: [top('x')], diffIDs: [digestOf(Buffer.from('something else'))] });
-    expect((await pullError(store, `${registry.host}/lie:1`)).message).toContain('verify unpacked layer');
+    expect(messageOf(await pullError(store, `${registry.host}/lie:1`))).toContain('verify unpacked layer');
     registry.add('few:1', { layers: [top('x')], diffIDs: [] });
-    expect((await pullError(store, `${registry.host}/few:1`)).message).toContain('1 layers');
+    expect(messageOf(await pullError(store, `${registry.host}/few:1`))).toContain('1 layers');
     registry.add('evil:1', { layers: [BASE, [{ name: '../../x', content: 'x' }]] });
-    expect((await pullError(store, `${registry.host}/evil:1`)).message).toContain('climbs out');
+    expect(messageOf(await pullError(store, `${registry.host}/evil:1`))).toContain('climbs out');
     await expectNothingHere(store);
   });
 
@@ -376,7 +376,7 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     ];
     for (const [text, words] of cases) {
       registry.putManifest('bad', '1', 'application/json', Buffer.from(text));
-      expect((await pullError(store, `${registry.host}/bad:1`)).message).toContain(words);
+      expect(messageOf(await pullError(store, `${registry.host}/bad:1`))).toContain(words);
     }
   });
 
@@ -441,9 +441,9 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
       return true;
     };
     location = '/v2/web/manifests/1';
-    expect((await pullError(store, `${registry.host}/web:1`)).message).toContain('redirects');
+    expect(messageOf(await pullError(store, `${registry.host}/web:1`))).toContain('redirects');
     location = 'file:///etc/passwd';
-    expect((await pullError(store, `${registry.host}/web:1`)).message).toContain('redirected from http: to file:');
+    expect(messageOf(await pullError(store, `${registry.host}/web:1`))).toContain('redirected from http: to file:');
   });
 
   test('asks mirrors first, without credentials, and the registry when they fail', async () => {
@@ -534,7 +534,7 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
       expect(error).toBeInstanceOf(ImportError);
       expect(messageOf(error)).toContain(words);
     }
-    await expect(store.importArchive(join(directory, 'absent.tar'))).rejects.toThrow('ENOENT');
+    expect(await store.importArchive(join(directory, 'absent.tar')).then(() => '', messageOf)).toContain('ENOENT');
     await expectNothingHere(store);
   });
 });

@@ -1,9 +1,10 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { findProgram, runCommand } from '@dure/test-support';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LayerRejectedError } from './errors.ts';
 import { type LayerLimits, type UnpackedLayer, unpackLayer } from './layer-unpack.ts';
@@ -11,6 +12,7 @@ import { openSyscalls } from './syscalls.ts';
 import { type RawMember, tarBytes } from './testing/tar-bytes.ts';
 
 const unavailable = process.getuid?.() === 0 ? undefined : 'owners and device nodes need root';
+const run = promisify(execFile);
 const LIMITS: LayerLimits = { bytesMax: 100 * 1024 * 1024, entriesMax: 10_000 };
 
 async function* pieces(bytes: Buffer, size = 64 * 1024): AsyncGenerator<Buffer, void, undefined> {
@@ -55,7 +57,7 @@ describe.skipIf(unavailable !== undefined)(`unpackLayer${unavailable === undefin
   };
   const xattr = async (path: string, name: string): Promise<string> => {
     const script = 'import os,sys; sys.stdout.write(os.getxattr(sys.argv[1],sys.argv[2],follow_symlinks=False).hex())';
-    return (await runCommand('python3', ['-c', script, join(root, path), name]).catch(() => ({ stdout: 'none' }))).stdout;
+    return (await run('python3', ['-c', script, join(root, path), name]).catch(() => ({ stdout: 'none' }))).stdout;
   };
 
   test('makes files, links, directories and fifos with owners, modes and times', async () => {
@@ -139,11 +141,11 @@ describe.skipIf(unavailable !== undefined)(`unpackLayer${unavailable === undefin
       { name: 'dir/new', content: '2' },
       { name: 'dir2/new', content: '2' },
     ]);
-    await runCommand('mount', ['-t', 'tmpfs', 'tmpfs', work]);
+    await run('mount', ['-t', 'tmpfs', 'tmpfs', work]);
     try {
       await mkdir(join(work, 'u'));
       await mkdir(join(work, 'w'));
-      await runCommand('mount', [
+      await run('mount', [
         '-t',
         'overlay',
         'overlay',
@@ -161,10 +163,10 @@ describe.skipIf(unavailable !== undefined)(`unpackLayer${unavailable === undefin
           'keep',
         ]);
       } finally {
-        await runCommand('umount', [merged]);
+        await run('umount', [merged]);
       }
     } finally {
-      await runCommand('umount', [work]);
+      await run('umount', [work]);
     }
     expect(up).not.toBe('');
   });
@@ -339,7 +341,7 @@ describe.skipIf(unavailable !== undefined)(`unpackLayer${unavailable === undefin
   });
 });
 
-const tar = await findProgram('tar');
+const tar = await run('tar', ['--version']).catch(() => undefined);
 describe.skipIf(unavailable !== undefined || tar === undefined)(
   `unpackLayer beside GNU tar${unavailable === undefined && tar !== undefined ? '' : ` [skipped: ${unavailable ?? 'tar is not installed'}]`}`,
   () => {
@@ -348,9 +350,9 @@ describe.skipIf(unavailable !== undefined || tar === undefined)(
       try {
         const archive = join(work, 'a.tar');
         const from = ['-C', '/usr', 'bin', 'sbin', '-C', '/usr/share', 'perl5'];
-        await runCommand('tar', ['-c', '--format=pax', '--xattrs', '--numeric-owner', '-f', archive, ...from]);
+        await run('tar', ['-c', '--format=pax', '--xattrs', '--numeric-owner', '-f', archive, ...from]);
         for (const name of ['ours', 'theirs']) await mkdir(join(work, name));
-        await runCommand('tar', ['-x', '--xattrs', '--xattrs-include=*', '--same-owner', '-p', '-f', archive, '-C', join(work, 'theirs')]);
+        await run('tar', ['-x', '--xattrs', '--xattrs-include=*', '--same-owner', '-p', '-f', archive, '-C', join(work, 'theirs')]);
         const bytes = await readFile(archive);
         await unpackLayer(pieces(bytes), join(work, 'ours'), {
           limits: { bytesMax: 2 ** 40, entriesMax: 1e6 },
@@ -358,7 +360,7 @@ describe.skipIf(unavailable !== undefined || tar === undefined)(
           signal: new AbortController().signal,
         });
         const list = async (name: string): Promise<string> => {
-          const { stdout } = await runCommand('sh', [
+          const { stdout } = await run('sh', [
             '-c',
             'cd "$1" && find . -mindepth 1 -printf "%P %y %m %U:%G %T@ %s %n %l\\n" | grep -v " d " | sort; find . -mindepth 1 -type d -printf "%P %y %m %U:%G %T@\\n" | sort',
             'sh',
@@ -371,7 +373,7 @@ describe.skipIf(unavailable !== undefined || tar === undefined)(
         const ours = rounded(await list('ours'));
         expect(ours.split('\n').length).toBeGreaterThan(500);
         expect(ours).toBe(rounded(await list('theirs')));
-        await runCommand('diff', ['-r', '--no-dereference', join(work, 'ours'), join(work, 'theirs')]);
+        await run('diff', ['-r', '--no-dereference', join(work, 'ours'), join(work, 'theirs')]);
       } finally {
         await rm(work, { recursive: true, force: true });
       }

@@ -47,14 +47,14 @@ const TLS_REFUSALS: ReadonlySet<string> = new Set([
 export function networkFault(what: string, cause: unknown): RegistryFault {
   const code = errnoCode(cause) ?? '';
   if (TLS_REFUSALS.has(code)) {
-    return new RegistryFault('refused', `${what}: its certificate is not trusted (${messageOf(cause)}); configure the registry's CA file`, {
+    return new RegistryFault('refused', `${what}: its certificate is not trusted: configure the registry's CA file`, {
       cause,
     });
   }
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || (code === 'EPROTO' && messageOf(cause).includes('wrong version number'))) {
-    return new RegistryFault('refused', `${what}: it does not speak TLS; configure the registry as plain HTTP if that is meant`, { cause });
+    return new RegistryFault('refused', `${what}: it does not speak TLS: configure the registry as plain HTTP if that is meant`, { cause });
   }
-  return new RegistryFault('broken', `${what}: ${reasonOf(code, cause)}`, { cause });
+  return new RegistryFault('broken', `${what}: ${reasonOf(code)}`, { cause });
 }
 
 /**
@@ -69,7 +69,7 @@ export function parseRetryAfter(header: string | undefined, nowMs: number): numb
   return Number.isNaN(date) ? undefined : Math.max(date - nowMs, 0);
 }
 
-function reasonOf(code: string, cause: unknown): string {
+function reasonOf(code: string): string {
   switch (code) {
     case 'ECONNREFUSED':
       return 'connection refused: is the registry running at this address?';
@@ -82,6 +82,6 @@ function reasonOf(code: string, cause: unknown): string {
     case 'UND_ERR_BODY_TIMEOUT':
       return 'it went silent';
     default:
-      return messageOf(cause);
+      return 'the connection failed';
   }
 }

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
-import { messageOf } from '@dure/foundation';
 import { Agent, type Dispatcher } from 'undici';
 import { RegistryFault } from './registry-fault.ts';
 
@@ -95,7 +94,7 @@ async function readCa(caFile: string): Promise<string> {
   try {
     return await readFile(caFile, 'utf8');
   } catch (cause) {
-    throw new RegistryFault('refused', `read the registry's CA file ${caFile}: ${messageOf(cause)}`, { cause });
+    throw new RegistryFault('refused', `read the registry's CA file ${caFile}`, { cause });
   }
 }
 
