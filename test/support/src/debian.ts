@@ -18,7 +18,6 @@ export interface PackageClosure {
 
 /** apt's lists are fetched anew after this long, since mirrors drop old versions of packages. */
 const LISTS_FRESH_MS = 24 * 60 * 60 * 1000;
-const FALLBACK_MIRROR = 'http://deb.debian.org/debian';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 export function hostArchitecture(): Architecture {
@@ -143,7 +142,7 @@ async function ownSources(home: string, distribution: Distribution): Promise<rea
   return [`Dir::Etc::sourcelist=${list}`, `Dir::Etc::sourceparts=${join(home, 'parts')}`];
 }
 
-/** The machine's own mirror of Debian. */
+/** The machine's own mirror of Debian. @throws {Error} It has none. */
 async function mirror(): Promise<string> {
   const directory = '/etc/apt/sources.list.d';
   const files = ['/etc/apt/sources.list', ...(await readdir(directory).catch(() => [])).map((name) => join(directory, name))];
@@ -152,7 +151,7 @@ async function mirror(): Promise<string> {
     const found = /^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s+)?)(\S+\/debian)\/?(?:\s|$)/m.exec(text)?.[1];
     if (found !== undefined) return found;
   }
-  return FALLBACK_MIRROR;
+  throw new Error(`find a mirror: neither /etc/apt/sources.list nor ${directory} names one of Debian`);
 }
 
 async function refreshLists(home: string, apt: Apt): Promise<void> {
