@@ -17,6 +17,9 @@ const SO_KEEPALIVE = 9;
 const SO_REUSEPORT = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
+const TCP_KEEPIDLE = 4;
+/** 5 minutes of silence until a client is asked whether it still lives; an answer costs it nothing. */
+const KEEPALIVE_IDLE_S = Uint8Array.of(300 & 0xff, 300 >> 8, 0, 0);
 const SOL_IP = 0;
 const IP_FREEBIND = 15;
 const IPPROTO_IPV6 = 41;
@@ -87,6 +90,7 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
         for (const option of [SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE]) syscalls.setSocketOption(fd, SOL_SOCKET, option, ON);
         // Accepted sockets inherit these: no call for each of them.
         syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
+        syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
         bind(fd, address, port);
         syscalls.listen(fd, BACKLOG);
         return fd;

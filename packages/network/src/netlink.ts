@@ -188,6 +188,20 @@ export class Netlink implements Disposable {
     this.#forgiving(['ENODEV'], () => this.#request(`delete link ${name}`, RTM.DELLINK, 0, linkHeader({}), [[IFLA.IFNAME, text(name)]]));
   }
 
+  /**
+   * {@link deleteLink} without holding this thread for the 10 ms that the kernel takes.
+   * Until it settles this object must be asked nothing else: open one for deletions alone.
+   */
+  async deleteLinkAside(name: string): Promise<void> {
+    this.#sequence += 1;
+    const attributes: Attribute[] = [[IFLA.IFNAME, text(name)]];
+    await this.#syscalls.sendAside(
+      this.#fd,
+      encodeMessage(RTM.DELLINK, NLM_F.REQUEST | NLM_F.ACK, this.#sequence, linkHeader({}), attributes),
+    );
+    this.#forgiving(['ENODEV'], () => this.#answers(`delete link ${name}`));
+  }
+
   /** `address` alone on the link, without a route to neighbours. */
   setHostAddress(linkIndex: number, address: string): void {
     const bytes = parseAddress(address);
@@ -353,6 +367,10 @@ export class Netlink implements Disposable {
   #request(what: string, type: number, flags: number, fixed: Buffer, attributes: readonly Attribute[]): Buffer[] {
     this.#sequence += 1;
     this.#syscalls.send(this.#fd, encodeMessage(type, NLM_F.REQUEST | NLM_F.ACK | flags, this.#sequence, fixed, attributes));
+    return this.#answers(what);
+  }
+
+  #answers(what: string): Buffer[] {
     const answers: Buffer[] = [];
     for (;;) {
       const length = this.#syscalls.receive(this.#fd, this.#buffer);

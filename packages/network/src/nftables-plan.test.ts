@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parseDroppingChains } from './nftables.ts';
 import { type HostPort, renderNftables } from './nftables-plan.ts';
 
 const state = {
@@ -33,5 +34,24 @@ describe('the nftables table of a node', () => {
   it('leaves a port with the Pod that had it first', () => {
     const text = renderNftables({ ...state, hostPorts: [port({}), port({ podIP: '10.42.1.6' })] });
     expect(text).toContain('elements = { tcp . 8080 : 10.42.1.5 . 80 }');
+  });
+});
+
+describe("other people's firewalls", () => {
+  it('are named when they drop what is forwarded', () => {
+    const chain = (more: object): object => ({
+      chain: { family: 'ip', table: 'filter', name: 'FORWARD', hook: 'forward', policy: 'drop', ...more },
+    });
+    const listing = {
+      nftables: [
+        { metainfo: {} },
+        chain({}),
+        chain({ policy: 'accept' }),
+        chain({ hook: 'input' }),
+        chain({ family: 'bridge' }),
+        chain({ hook: undefined }),
+      ],
+    };
+    expect(parseDroppingChains(JSON.stringify(listing))).toEqual(['ip filter FORWARD']);
   });
 });

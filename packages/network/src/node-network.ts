@@ -8,7 +8,7 @@ import { type HostChange, openLedger } from './ledger.ts';
 import { GATEWAY, HOST_MAC, linkNames, POD_LINK, podMac, VXLAN_ID, VXLAN_OVERHEAD_BYTES, VXLAN_PORT, vxlanMac } from './link-plan.ts';
 import { hostRoute, Netlink, NetlinkError } from './netlink.ts';
 import { createNetworkNamespace, removeNetworkNamespace, within } from './network-namespace.ts';
-import { applyNftables } from './nftables.ts';
+import { applyNftables, droppingForwardChains } from './nftables.ts';
 import { type HostPort, NFTABLES_FAMILY, nftablesTableName, renderNftables } from './nftables-plan.ts';
 import { type PeerReach, planPeers, type Tunnel } from './peer-plan.ts';
 import { openSyscalls } from './syscalls.ts';
@@ -38,6 +38,7 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
   const names = linkNames(nodeName);
   const syscalls = openSyscalls();
   const host = Netlink.open(syscalls);
+  const remover = Netlink.open(syscalls);
   const stateDir = join(runDir, 'network');
   const servicesNamespacePath = join(runDir, 'netns', 'services');
   const ledger = openLedger(join(stateDir, 'ledger.jsonl'));
@@ -45,6 +46,8 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
   let leases = openAddressLeases(leasesPath, podCIDR);
   /** nft runs one after the other, each with the state of its turn. */
   let nftables: Promise<void> = Promise.resolve();
+  /** Links are deleted one after the other. */
+  let removals: Promise<void> = Promise.resolve();
 
   const linkMtu = (): number => {
     if (config.mtu !== undefined) return config.mtu;
@@ -110,11 +113,16 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
       host.setRoute({ destination, via: ownAddress, linkIndex: near.index });
     }
     await refreshNftables();
+    for (const chain of await droppingForwardChains())
+      log.warn('another firewall drops forwarded packets by default: let those of our links pass', { chain, links: `${names.prefix}*` });
     log.info('node network set up', { services: ownAddress, podCIDR: podRange });
   };
 
-  const free = (sandboxId: string, lease: Lease): void => {
-    host.deleteLink(names.pod(lease.offset));
+  /** The address can go to another sandbox only when nothing leads to the former one any more. */
+  const free = async (sandboxId: string, lease: Lease): Promise<void> => {
+    const turn = removals.then(() => remover.deleteLinkAside(names.pod(lease.offset)));
+    removals = turn.catch(() => {});
+    await turn;
     leases.release(sandboxId);
   };
 
@@ -197,7 +205,7 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
     async detach({ id }) {
       const lease = leases.get(id);
       if (!lease) return;
-      free(id, lease);
+      await free(id, lease);
       if (lease.ports.length > 0) await refreshNftables();
     },
     ips(sandboxId) {
@@ -230,7 +238,7 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
       let portsChanged = false;
       for (const [id, lease] of leases.entries()) {
         if (sandboxIds.has(id)) continue;
-        free(id, lease);
+        await free(id, lease);
         portsChanged ||= lease.ports.length > 0;
         log.info('freed the network of a sandbox that is gone', { sandboxId: id });
       }
@@ -255,8 +263,9 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
       leases = openAddressLeases(leasesPath, podCIDR);
     },
     async [Symbol.asyncDispose]() {
-      await nftables;
+      await Promise.all([nftables, removals]);
       host[Symbol.dispose]();
+      remover[Symbol.dispose]();
     },
   };
 }

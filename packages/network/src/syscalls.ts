@@ -29,6 +29,8 @@ export interface Syscalls {
   /** True once a stream socket has a peer. */
   isConnected(fd: number): boolean;
   send(fd: number, bytes: Uint8Array): void;
+  /** {@link send} on another thread, for requests that keep the kernel busy for milliseconds. */
+  sendAside(fd: number, bytes: Uint8Array): Promise<void>;
   /** Bytes received into `into`. */
   receive(fd: number, into: Uint8Array): number;
   close(fd: number): void;
@@ -79,6 +81,14 @@ export function openSyscalls(): Syscalls {
       return c.getpeername(fd, new Uint8Array(128), length) === 0;
     },
     send: (fd, bytes) => void checked(c.send(fd, bytes, bytes.length, 0), 'send', `fd ${fd}`),
+    sendAside: (fd, bytes) =>
+      new Promise((resolve, reject) => {
+        // The number of the error belongs to the other thread and is lost.
+        c.send.async(fd, bytes, bytes.length, 0, (error: unknown, sent: unknown) => {
+          if (error || typeof sent !== 'number' || sent < 0) reject(new SyscallError('send', `fd ${fd}`, constants.errno.EIO));
+          else resolve();
+        });
+      }),
     receive: (fd, into) => checked(c.recv(fd, into, into.length, 0), 'recv', `fd ${fd}`),
     close: (fd) => void checked(c.close(fd), 'close', `fd ${fd}`),
     setns: (fd, kind) => void checked(c.setns(fd, kind), 'setns', `fd ${fd}`),
