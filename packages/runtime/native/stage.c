@@ -221,6 +221,8 @@ _Noreturn void stage_exec(const struct plan *plan, struct stage stage, int packe
   /* Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it must come before the capabilities go. */
   if (seccomp && !restricted) install_seccomp(seccomp);
   set_credentials(plan);
+  /* After the change of user, which would clear it. A program that changes its user itself is left to the agent. */
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) fail(errno, "tie to supervisor", NULL);
   if (!entered && chdir(where) < 0) fail(errno, "enter working directory", where);
   if (restricted && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(errno, "set no_new_privs", NULL);
   k_close_range(3, K_CLOSE_RANGE_CLOEXEC);

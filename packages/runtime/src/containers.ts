@@ -22,7 +22,7 @@ import type { Sandbox, Sandboxes } from './sandboxes.ts';
 import type { SeccompFilters } from './seccomp.ts';
 import { signalNumber } from './signal-number.ts';
 import type { ContainerPaths, StatePaths } from './state-paths.ts';
-import { ExecTimeoutError, FramedSession } from './stream-session.ts';
+import { FramedSession } from './stream-session.ts';
 
 /** What upstream reports for a program that never ran. */
 const START_ERROR_EXIT_CODE = 128;
@@ -564,7 +564,7 @@ function limitTime(session: FramedSession, timeoutMs: number, clock: Clock): voi
     () => over.abort(),
   );
   clock.sleep(timeoutMs, over.signal).then(
-    () => session.cut(new ExecTimeoutError(timeoutMs)),
+    () => session.kill(128 + SIGKILL),
     () => undefined,
   );
 }

@@ -171,7 +171,7 @@ export interface ExecRequest {
   readonly command: readonly string[];
   readonly tty: boolean;
   readonly stdin: boolean;
-  /** Kills the session's processes after it. 0 or absent: never. */
+  /** Kills the session's processes after it; `exited` is 137 then. 0 or absent: never. */
   readonly timeoutMs?: number;
   readonly env?: readonly string[];
 }
@@ -183,7 +183,10 @@ export interface StreamSession extends AsyncDisposable {
   /** Absent with a tty. */
   readonly stderr: Readable | undefined;
   resize(columns: number, rows: number): void;
-  /** Exit code; 128 + signal where a signal ended it. An attach resolves when the container ends or its stream is closed. */
+  /**
+   * Exit code; 128 + signal where a signal ended it. An attach resolves when the container ends or its stream is closed. An execution
+   * rejects when the session is destroyed before its end.
+   */
   readonly exited: Promise<number>;
   destroy(): void;
 }

@@ -19,8 +19,6 @@ export class Control {
   /** Takes the socket once the supervisor is known to serve it. */
   open(socket: Socket): void {
     this.#socket = socket;
-    // Watching alone is no reason for a process to stay.
-    socket.unref();
   }
 
   handle({ type, data }: Frame): void {

@@ -67,6 +67,16 @@ export class RuntimeHostError extends Error {
   }
 }
 
+/** A sandbox in a user namespace was asked for, which this runtime cannot make yet. */
+export class UserNamespaceError extends Error {
+  override readonly name = 'UserNamespaceError';
+  readonly code = 'RUNTIME_USER_NAMESPACE';
+
+  constructor() {
+    super('user namespaces (hostUsers: false) are not supported by the native runtime');
+  }
+}
+
 /** In the words people know from other runtimes where they exist, since users search for them. */
 function describe({ step, subject, error }: NativeFailure): string {
   if (step === 'exec: not found in PATH') return `exec: "${subject}": executable file not found in $PATH`;

@@ -30,8 +30,9 @@ export {
   RuntimeHostError,
   RuntimeNotFoundError,
   RuntimeStateError,
+  UserNamespaceError,
 } from './errors.ts';
 export { type NativeFailure, parseNativeFailure } from './native-failure.ts';
 export { builtBinary, type NativeRuntime, type NativeRuntimeOptions, openNativeRuntime } from './native-runtime.ts';
 export { signalNumber, UnknownSignalError } from './signal-number.ts';
-export { ExecTimeoutError, SessionClosedError } from './stream-session.ts';
+export { SessionClosedError } from './stream-session.ts';

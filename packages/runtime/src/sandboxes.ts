@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type { Clock, Logger } from '@dure/foundation';
 import type { CgroupTree } from './cgroup-tree.ts';
 import type { Resources, SandboxConfig, SandboxNetwork, SandboxStatus } from './contract.ts';
-import { RuntimeNotFoundError } from './errors.ts';
+import { RuntimeNotFoundError, UserNamespaceError } from './errors.ts';
 import type { EventHub } from './event-hub.ts';
 import type { HostApplier } from './host.ts';
 import { readJson, writeJson } from './json-file.ts';
@@ -73,6 +73,7 @@ export class Sandboxes {
   }
 
   async run(config: SandboxConfig, signal?: AbortSignal): Promise<Sandbox> {
+    if (config.namespaces.user !== undefined) throw new UserNamespaceError();
     const id = sandboxId(config.metadata);
     const making = this.#making.get(id);
     if (making !== undefined) return making;

@@ -9,16 +9,6 @@ export class SessionClosedError extends Error {
   readonly code = 'RUNTIME_SESSION_CLOSED';
 }
 
-/** The program ran longer than it was allowed, and has been killed. */
-export class ExecTimeoutError extends Error {
-  override readonly name = 'ExecTimeoutError';
-  readonly code = 'RUNTIME_EXEC_TIMEOUT';
-
-  constructor(timeoutMs: number) {
-    super(`exec: the command ran longer than ${timeoutMs} ms`);
-  }
-}
-
 export interface SessionOptions {
   readonly stdin: boolean;
   readonly tty: boolean;
@@ -78,9 +68,9 @@ export class FramedSession implements StreamSession {
     this.#socket.destroy();
   }
 
-  /** Ends the session; `exited` rejects with `error` unless it is settled. */
-  cut(error: Error): void {
-    this.#settle?.reject(error);
+  /** Ends the session, and with it its processes; `exited` is `code` unless it is settled. */
+  kill(code: number): void {
+    this.#settle?.resolve(code);
     this.destroy();
   }
 

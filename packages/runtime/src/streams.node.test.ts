@@ -135,7 +135,7 @@ describe.skipIf(reason !== undefined)(`exec, attach and terminals${reason === un
 
   it('kills what runs longer than it may', async () => {
     const session = await machine.runtime.exec(idle, { command: ['sleep', '7171'], tty: false, stdin: false, timeoutMs: 100 });
-    await expect(session.exited).rejects.toMatchObject({ code: 'RUNTIME_EXEC_TIMEOUT' });
+    expect(await session.exited).toBe(137);
     await eventually(async () => (await processNamed('7171')).length === 0);
   });
 
