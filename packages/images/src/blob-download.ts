@@ -23,6 +23,8 @@ export interface BlobDownloadDeps extends RetryDeps {
 
 /** A try that brought this much was no failure of the same thing again: a large layer over a bad line gets there. */
 const PROGRESS_BYTES = 256 * 1024;
+/** Less than this in a minute is as good as silence; an idle timeout alone would let a registry drip for ever. */
+const SLOWEST = { bytes: 16 * 1024, perMs: 60_000 };
 
 /**
  * Brings one blob into the store, going on from what an earlier try, or an earlier process, left. Nothing is done if it is here.
@@ -55,7 +57,7 @@ async function fetchAndVerify(partial: PartialBlob, download: BlobDownload, deps
     async (progressed) => {
       const before = partial.sizeBytes;
       try {
-        await fetchRest(partial, download, deps.client, signal);
+        await fetchRest(partial, download, deps, signal);
       } finally {
         if (partial.sizeBytes - before >= PROGRESS_BYTES) progressed();
       }
@@ -66,7 +68,12 @@ async function fetchAndVerify(partial: PartialBlob, download: BlobDownload, deps
   await partial.complete();
 }
 
-async function fetchRest(partial: PartialBlob, download: BlobDownload, client: RegistryClient, signal: AbortSignal): Promise<void> {
+async function fetchRest(
+  partial: PartialBlob,
+  download: BlobDownload,
+  { client, clock }: BlobDownloadDeps,
+  signal: AbortSignal,
+): Promise<void> {
   const { descriptor, repository, endpoint, credentials, onBytes } = download;
   const { digest, sizeBytes } = descriptor;
   onBytes(partial.sizeBytes);
@@ -86,6 +93,7 @@ async function fetchRest(partial: PartialBlob, download: BlobDownload, client: R
   if (status === 206 && !continues) throw new RegistryFault('refused', `${what}: it answered with another range than asked for`);
   // Not all storage knows ranges; then the whole blob comes again.
   if (!continues && offset > 0) await partial.restart();
+  let window = { sinceMs: clock.monotonicMs(), bytes: 0 };
   for await (const chunk of body) {
     if (partial.sizeBytes + chunk.length > sizeBytes) {
       await partial.restart();
@@ -93,6 +101,11 @@ async function fetchRest(partial: PartialBlob, download: BlobDownload, client: R
     }
     await partial.append(chunk);
     onBytes(partial.sizeBytes);
+    window.bytes += chunk.length;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - window.sinceMs < SLOWEST.perMs) continue;
+    if (window.bytes < SLOWEST.bytes) throw new RegistryFault('broken', `${what}: it sent only ${window.bytes} bytes in a minute`);
+    window = { sinceMs: nowMs, bytes: 0 };
   }
   if (partial.sizeBytes < sizeBytes)
     throw new RegistryFault('broken', `${what}: it ended after ${partial.sizeBytes} of ${sizeBytes} bytes`);

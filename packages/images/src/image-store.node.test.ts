@@ -305,6 +305,26 @@ describe.skipIf(unavailable !== undefined)(`image store${unavailable === undefin
     await expectNothingHere(store);
   });
 
+  test('gives up a registry that only drips', async () => {
+    const image = registry.add('web:1', { layers: [BASE] });
+    const timers: NodeJS.Timeout[] = [];
+    registry.misbehave = (request, response) => {
+      if (!request.url?.includes(image.layerDigests[0] ?? '?')) return false;
+      response.writeHead(200, { 'content-length': 400_000 });
+      timers.push(setInterval(() => response.write('x'), 20));
+      return true;
+    };
+    // A second of this clock is a millisecond.
+    const clock = { ...systemClock, monotonicMs: () => performance.now() * 1000 };
+    await using store = await open({ clock, retry: { triesMax: 2, backoff: { baseMs: 5, maxMs: 5 } } });
+    try {
+      expect(messageOf(await pullError(store, `${registry.host}/web:1`))).toContain('bytes in a minute');
+    } finally {
+      for (const timer of timers) clearInterval(timer);
+    }
+    await expectNothingHere(store);
+  });
+
   test('asks again after 5xx and after 429, not sooner than it was told', async () => {
     registry.add('web:1', { layers: [top('x')] });
     const answers = [503, 429, 500];
