@@ -81,6 +81,8 @@ export async function runAgent(config: Config, { clock, random, log }: AgentDeps
     log,
   });
   scope.defer(() => network.close());
+  // First: what the runtime finds running may need it.
+  await network.resume(signal);
   const runtime = scope.use(
     await openNativeRuntime({
       nodeName: config.nodeName,
@@ -93,8 +95,6 @@ export async function runAgent(config: Config, { clock, random, log }: AgentDeps
       binary: nativeProgram(builtBinary),
     }),
   );
-  await network.resume(signal);
-
   const identity: NodeIdentity = {
     name: config.nodeName,
     hostname: nodeHostname().toLowerCase(),

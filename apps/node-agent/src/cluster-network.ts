@@ -68,6 +68,8 @@ export class ClusterNetwork implements SandboxNetwork {
   }
 
   async detach(sandbox: Parameters<SandboxNetwork['detach']>[0]): Promise<void> {
+    // Nothing tells the network of a former start: what it left is collected once it is known again.
+    if (!this.#opening) return;
     await (await this.#ready).detach(sandbox);
   }
 

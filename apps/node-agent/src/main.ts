@@ -1,4 +1,5 @@
 /** Makes the Pods bound to this node real and reports what it sees. */
+import { setMaxListeners } from 'node:events';
 import { createLogger, messageOf, systemClock, systemRandom } from '@dure/foundation';
 import { runAgent } from './agent.ts';
 import { ConfigError, parseConfig, USAGE } from './config.ts';
@@ -18,6 +19,8 @@ async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   const stop = new AbortController();
+  // Everything that runs listens to this one signal: many listeners are no leak here.
+  setMaxListeners(0, stop.signal);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   try {
     await runAgent(config, deps, stop.signal);

@@ -20,8 +20,8 @@ interface Held {
   readonly listeners: Set<() => void>;
 }
 
-/** How long a first read may take before the Pod's worker hears of it and tries again later. */
-const FIRST_READ_MS_MAX = 20_000;
+/** A watch that has not begun by then has failed and waits for its next try; whoever needs the object asks for itself and hears why. */
+const FIRST_READ_MS_MAX = 1_000;
 
 /**
  * ConfigMaps and Secrets that Pods of this node refer to, each watched by itself (a node may not read others) while somebody holds it.
@@ -83,28 +83,21 @@ export class ObjectCache implements ObjectSource {
 
   async #read<T extends KubeObject>(ref: ResourceRef<T>, namespace: string, name: string): Promise<T | undefined> {
     const held = this.#held.get(`${ref.kind}/${namespace}/${name}`);
-    if (held === undefined) {
-      const { client, signal } = this.#options;
-      const list = await client.list<T>(ref, { namespace, fieldSelector: `metadata.name=${name}` }, signal);
-      return list.items[0];
-    }
-    if (!held.informer.hasSynced) await this.#firstRead(held, ref, namespace, name);
     // The informer was made for this kind; its type is lost in the map only.
-    return held.informer.get(`${namespace}/${name}`) as T | undefined;
+    if (held !== undefined && (await this.#isSynced(held))) return held.informer.get(`${namespace}/${name}`) as T | undefined;
+    const { client, signal } = this.#options;
+    const list = await client.list<T>(ref, { namespace, fieldSelector: `metadata.name=${name}` }, signal);
+    return list.items[0];
   }
 
-  async #firstRead(held: Held, ref: ResourceRef, namespace: string, name: string): Promise<void> {
+  async #isSynced(held: Held): Promise<boolean> {
+    if (held.informer.hasSynced) return true;
     const { clock, signal } = this.#options;
     const done = new AbortController();
-    try {
-      await Promise.race([
-        held.informer.whenSynced(AbortSignal.any([signal, held.stop.signal])),
-        clock.sleep(FIRST_READ_MS_MAX, AbortSignal.any([signal, done.signal])).then(() => {
-          throw new Error(`read ${ref.resource} ${namespace}/${name}: no answer from the API server within ${FIRST_READ_MS_MAX / 1000} s`);
-        }),
-      ]);
-    } finally {
-      done.abort();
-    }
+    const stop = AbortSignal.any([signal, held.stop.signal, done.signal]);
+    await Promise.race([held.informer.whenSynced(stop), clock.sleep(FIRST_READ_MS_MAX, stop)]).catch(() => undefined);
+    done.abort();
+    signal.throwIfAborted();
+    return held.informer.hasSynced;
   }
 }
