@@ -3,7 +3,7 @@ import type { Clock } from '@dure/foundation';
 import type { Encodable } from '../http/exchange.ts';
 import { fromStorage } from '../registry/conversion.ts';
 import type { ListResult, WatchItem } from '../registry/reader.ts';
-import { deepFreeze, type StoredObject, spliceRevision } from '../registry/stored-object.ts';
+import { deepFreeze, type StoredObject, splicedParts, spliceRevision } from '../registry/stored-object.ts';
 import type { EncodingCache } from './encoding-cache.ts';
 import type { OutputForm } from './media-type.ts';
 import type { ProtobufCodec } from './protobuf-codec.ts';
@@ -68,7 +68,8 @@ export class Presenter {
         const parts: Uint8Array[] = [Buffer.from(head)];
         for (const [index, stored] of result.objects.entries()) {
           if (index > 0) parts.push(COMMA);
-          parts.push(this.#json(stored, show.kind));
+          if (isStorageVersion(show.kind)) parts.push(...splicedParts(stored.stored, stored.revision));
+          else parts.push(this.#json(stored, show.kind));
         }
         parts.push(Buffer.from(']}\n'));
         return Buffer.concat(parts);
@@ -192,6 +193,11 @@ function listObject({ definition, version }: ServedKind, metadata: JsonObject, i
     metadata,
     items: items as unknown as JsonObject[],
   };
+}
+
+/** True where stored bytes are what clients of this version see. */
+function isStorageVersion({ definition, version }: ServedKind): boolean {
+  return version.name === definition.storageVersion && definition.storedAs === undefined;
 }
 
 function isPlainJson(form: OutputForm): boolean {

@@ -15,14 +15,18 @@ export function encodeStored(object: JsonObject): Uint8Array {
   return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: kept, ...rest }));
 }
 
-/** The object as clients see it: stored bytes with the revision put in its place. */
-export function spliceRevision(stored: Uint8Array, revision: Revision): Uint8Array {
+/** The object as clients see it, in pieces: what stands before the revision, the revision, and what stands after it. */
+export function splicedParts(stored: Uint8Array, revision: Revision): readonly [Uint8Array, Uint8Array, Uint8Array] {
   const bytes = asBuffer(stored);
   const at = bytes.indexOf(METADATA_OPENING) + METADATA_OPENING.length;
   if (at < METADATA_OPENING.length) throw new Error('splice: stored bytes have no metadata');
   // Metadata always holds a name at least, so a comma is right.
-  const middle = Buffer.from(`"resourceVersion":"${revision}",`);
-  return Buffer.concat([bytes.subarray(0, at), middle, bytes.subarray(at)]);
+  return [bytes.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`, 'latin1'), bytes.subarray(at)];
+}
+
+/** The same in one piece. */
+export function spliceRevision(stored: Uint8Array, revision: Revision): Uint8Array {
+  return Buffer.concat(splicedParts(stored, revision));
 }
 
 /** Decodes stored bytes into a private, mutable object that carries its revision. */

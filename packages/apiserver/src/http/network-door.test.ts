@@ -1,0 +1,179 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { connect as connectTls } from 'node:tls';
+import { builtinKinds, KindRegistry } from '@dure/api';
+import { systemClock, systemRandom } from '@dure/foundation';
+import { createAuthority, issueCertificate } from '@dure/pki';
+import { describe, expect, it } from 'vitest';
+import type { Authenticator } from '../contract/authenticator.ts';
+import { certificateNames } from '../testing/open-parts.ts';
+import { testClient } from '../testing/test-client.ts';
+import { startTestServer, type TestServer } from '../testing/test-server.ts';
+
+const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
+const kinds = (): KindRegistry => new KindRegistry(builtinKinds);
+
+async function peerSubject({ door, caPem }: TestServer): Promise<string> {
+  const socket = connectTls({ host: '127.0.0.1', port: door.address.port, ca: caPem, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const subject = socket.getPeerX509Certificate()?.subject ?? '';
+  socket.destroy();
+  return subject;
+}
+
+describe('the network door', () => {
+  it('speaks HTTP/2, many streams on one connection, with client certificates', async () => {
+    await using server = await startTestServer(kinds());
+    const session = http2.connect(server.url, { ca: server.caPem, cert: server.certPem, key: server.keyPem });
+    const statuses = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const stream = session.request({ ':path': CONFIG_MAPS });
+        const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+        stream.resume();
+        await once(stream, 'end');
+        return headers[':status'];
+      }),
+    );
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    session.destroy();
+  });
+
+  it('keeps sixty slow watches and a list on one HTTP/2 connection', async () => {
+    await using server = await startTestServer(kinds());
+    await using client = testClient(server);
+    for (let index = 0; index < 50; index += 1) {
+      await client.send('POST', CONFIG_MAPS, { body: { metadata: { name: `big-${index}` }, data: { x: 'x'.repeat(50_000) } } });
+    }
+    const session = http2.connect(server.url, { ca: server.caPem, cert: server.certPem, key: server.keyPem });
+    let refused = 0;
+    const watches = Array.from({ length: 60 }, () => {
+      const stream = session.request({ ':path': `${CONFIG_MAPS}?watch=1` });
+      stream.on('error', () => {
+        refused += 1;
+      });
+      return stream; // Nobody reads: each holds what its window lets through.
+    });
+    await Promise.all(watches.map((stream) => once(stream, 'response')));
+    const list = session.request({ ':path': CONFIG_MAPS });
+    const [headers] = (await once(list, 'response')) as [http2.IncomingHttpHeaders];
+    expect(headers[':status']).toBe(200);
+    expect(refused).toBe(0);
+    session.destroy();
+  });
+
+  it('shows a new certificate to new connections', async () => {
+    await using server = await startTestServer(kinds());
+    expect(await peerSubject(server)).toContain('CN=kube-apiserver');
+    const context = { clock: systemClock, random: systemRandom };
+    const authority = await createAuthority({ commonName: 'next-ca' }, context);
+    const next = await issueCertificate(authority, { commonName: 'rotated', organizations: [], usages: ['server auth'] }, context);
+    server.door.setSecureContext({ cert: next.certificatePem, key: next.privateKeyPem, clientCa: authority.certificatePem });
+    expect(await peerSubject(server)).toContain('CN=rotated');
+    expect(() => server.door.setSecureContext({ cert: 'no', key: 'no', clientCa: 'no' })).toThrow();
+    expect(await peerSubject(server)).toContain('CN=rotated');
+  });
+
+  it('ends watches and closes without waiting for them, and refuses connections after', async () => {
+    const server = await startTestServer(kinds());
+    await using client = testClient(server);
+    await client.send('POST', CONFIG_MAPS, { body: { metadata: { name: 'a' } } });
+    const events = client.watch(`${CONFIG_MAPS}?watch=1`, new AbortController().signal)[Symbol.asyncIterator]();
+    expect((await events.next()).value?.type).toBe('ADDED');
+    await server.server.close();
+    let last = await events.next().catch(() => ({ done: true }));
+    while (last.done !== true) last = await events.next().catch(() => ({ done: true }));
+    await expect(client.send('GET', CONFIG_MAPS)).rejects.toThrow();
+    await server.store[Symbol.asyncDispose]();
+  });
+
+  it('cuts everything when killed', async () => {
+    const server = await startTestServer(kinds());
+    await using client = testClient(server);
+    await client.send('GET', CONFIG_MAPS);
+    const events = client.watch(`${CONFIG_MAPS}?watch=1`, new AbortController().signal)[Symbol.asyncIterator]();
+    const pending = events.next().then(
+      ({ done }) => done === true,
+      () => true,
+    );
+    await client.send('GET', CONFIG_MAPS);
+    server.server.kill();
+    expect(await pending).toBe(true);
+    await expect(client.send('GET', CONFIG_MAPS)).rejects.toThrow();
+    await server.server.close();
+    await server.store[Symbol.asyncDispose]();
+  });
+
+  it('compresses large answers for clients that can read them', async () => {
+    await using server = await startTestServer(kinds());
+    await using client = testClient(server);
+    await client.send('POST', CONFIG_MAPS, { body: { metadata: { name: 'big' }, data: { x: 'x'.repeat(300_000) } } });
+    const headers = { 'accept-encoding': 'gzip' };
+    expect((await client.send('GET', CONFIG_MAPS, { headers })).headers['content-encoding']).toBe('gzip');
+    expect((await client.send('GET', CONFIG_MAPS)).headers['content-encoding']).toBeUndefined();
+    expect(
+      (await client.send('GET', `${CONFIG_MAPS}?limit=1&fieldSelector=metadata.name%3Dnone`, { headers })).headers['content-encoding'],
+    ).toBeUndefined();
+  });
+
+  it('answers a malformed request line with 400 and stays up', async () => {
+    await using server = await startTestServer(kinds());
+    await using client = testClient(server);
+    const socket = connectTls({ host: '127.0.0.1', port: server.door.address.port, ca: server.caPem, ALPNProtocols: ['http/1.1'] });
+    await once(socket, 'secureConnect');
+    socket.write('NONSENSE\r\n\r\n');
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+    expect((await client.send('GET', CONFIG_MAPS)).status).toBe(200);
+  });
+});
+
+describe('limits', () => {
+  /** Holds requests of one path at the door until told to go on. */
+  function gate(): { readonly authenticator: Authenticator; open(): void; readonly waiting: () => number } {
+    let waiting = 0;
+    let open: () => void = () => undefined;
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    return {
+      open: () => open(),
+      waiting: () => waiting,
+      authenticator: {
+        ...certificateNames,
+        async authenticate(credentials, signal) {
+          if (credentials.path.endsWith('/held')) {
+            waiting += 1;
+            await Promise.race([opened, once(signal, 'abort').then(() => signal.throwIfAborted())]);
+          }
+          return certificateNames.authenticate(credentials, signal);
+        },
+      },
+    };
+  }
+
+  it('refuse what is too much at once with 429 and Retry-After, and let others in again after', async () => {
+    const held = gate();
+    await using server = await startTestServer(kinds(), {
+      inFlight: { readOnly: 3, mutating: 1 },
+      authenticator: () => held.authenticator,
+    });
+    await using client = testClient(server);
+    const requests = Array.from({ length: 3 }, () => client.send('GET', `${CONFIG_MAPS}/held`));
+    await expect.poll(held.waiting).toBe(3);
+    const refused = await client.send('GET', CONFIG_MAPS);
+    expect(refused.json).toMatchObject({ code: 429, reason: 'TooManyRequests' });
+    expect(refused.headers['retry-after']).toBe('1');
+    expect((await client.send('POST', CONFIG_MAPS, { body: { metadata: { name: 'other' } } })).status).toBe(201);
+    held.open();
+    await Promise.all(requests);
+    expect((await client.send('GET', CONFIG_MAPS)).status).toBe(200);
+  });
+
+  it('end a request that takes too long with Timeout', async () => {
+    const held = gate();
+    await using server = await startTestServer(kinds(), { requestTimeoutMs: 50, authenticator: () => held.authenticator });
+    await using client = testClient(server);
+    expect((await client.send('GET', `${CONFIG_MAPS}/held`)).json).toMatchObject({ code: 504, reason: 'Timeout' });
+  });
+});
