@@ -56,17 +56,15 @@ async function serve(data: SpdyStream, error: SpdyStream, port: number, connect:
     data.destroy();
     return;
   }
-  signal.addEventListener('abort', () => target.destroy(), { once: true });
-  try {
-    // Each direction ends by itself: half-closed connections are legal.
-    await Promise.all([pipeline(data, target), pipeline(target, data)]);
-    error.end();
-  } catch (cause) {
-    target.destroy();
-    if (!error.writableEnded) error.end(signal.aborted ? '' : `error forwarding port ${port} to pod: ${messageOf(cause)}`);
-    data.destroy();
-    throw cause;
-  }
+  const cut = (): void => void target.destroy();
+  signal.addEventListener('abort', cut, { once: true });
+  // Each direction ends by itself: half-closed connections are legal. A connection that breaks off, on either side, concerns nobody but
+  // its two ends: a message on the error stream would make the client give up all its other connections too.
+  await Promise.allSettled([pipeline(data, target), pipeline(target, data)]);
+  signal.removeEventListener('abort', cut);
+  target.destroy();
+  data.destroy();
+  if (!error.destroyed && !error.writableEnded) error.end();
 }
 
 /** The older form: channel 2n carries port n, channel 2n+1 its errors; each begins with the port in two bytes, low byte first. */
