@@ -103,7 +103,7 @@ export function createNodeServices(options: NodeServicesOptions): NodeServices {
         }
         isServing = true;
         log.info('answering DNS', { address: dnsAddress });
-        await serveDns({ responder, udp: [udp], tcp: [tcp], clock, log }, signal);
+        await serveDns({ responder, udp: [udp], tcp: [{ fd: tcp }], clock, log }, signal);
         isServing = false;
         return;
       } catch (error) {

@@ -6,8 +6,8 @@ import type { Responder } from './responder.ts';
 /** Where questions come in. The caller opened it, in whatever namespace it likes. */
 export interface DnsSockets {
   readonly udp: readonly UdpSocket[];
-  /** Descriptors of listening TCP sockets. */
-  readonly tcp: readonly number[];
+  /** Descriptors of listening TCP sockets, or where to listen. */
+  readonly tcp: readonly ({ readonly fd: number } | { readonly host: string; readonly port: number })[];
 }
 
 export interface DnsServerOptions extends DnsSockets {
@@ -31,11 +31,11 @@ export async function serveDns({ responder, udp, tcp, clock, log }: DnsServerOpt
     socket.on('error', (error) => log.debug('datagram refused', { reason: error.message }));
   }
   const clients = new Map<Socket, { lastMs: number }>();
-  const servers = tcp.map((fd) => {
+  const servers = tcp.map((where) => {
     const server = createServer((client) => serveClient(client, responder, clock, clients));
     server.maxConnections = TCP_CLIENTS_MAX;
     server.on('error', (error) => log.warn('DNS listener failed', { error }));
-    return server.listen({ fd });
+    return server.listen(where);
   });
   while (!signal.aborted) {
     await clock.sleep(TCP_IDLE_MS / 2, signal).catch(() => {});

@@ -47,7 +47,10 @@ export interface NodeNetwork extends AsyncDisposable {
   detach(sandbox: Pick<SandboxIdentity, 'id'>): Promise<void>;
   /** What {@link attach} gave, or `undefined`: lets an agent that starts again find its Pods' addresses. */
   ips(sandboxId: string): readonly string[] | undefined;
-  /** Routes to the other nodes' Pods: plain ones on a shared link, VXLAN where there is a router between. Replaces the former set. */
+  /**
+   * Routes to the other nodes' Pods: plain ones on a shared link, VXLAN where there is a router between. Replaces the former set.
+   * The kernel drops routes of a link that goes down: to be repeated now and then, and when addresses of this node change.
+   */
   setPeers(peers: readonly PeerNode[]): Promise<void>;
   /** Frees what belongs to none of `sandboxIds` (after a crash between steps). */
   collectGarbage(sandboxIds: ReadonlySet<string>): Promise<void>;

@@ -18,7 +18,7 @@ describe('the nftables table of a node', () => {
 
   it('masquerades what Pods send outside, and nothing else', () => {
     expect(renderNftables(state)).toContain(
-      'ip saddr 10.42.1.0/24 ip daddr != { 10.42.0.0/16, 10.43.0.0/16, 224.0.0.0/4 } oifname != "dr123456*" masquerade',
+      'ip saddr 10.42.1.0/24 ip daddr != { 10.42.0.0/16, 10.43.0.0/16, 224.0.0.0/4 } oifname != "dr123456*" masquerade fully-random',
     );
   });
 

@@ -59,7 +59,7 @@ ${elements(oneAddress)}  }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     ct status dnat ip saddr ${podCIDR} ip daddr ${podCIDR} masquerade
-    ip saddr ${podCIDR} ip daddr != { ${mergedSet(unmasqueraded)} } oifname != "${linkPrefix}*" masquerade
+    ip saddr ${podCIDR} ip daddr != { ${mergedSet(unmasqueraded)} } oifname != "${linkPrefix}*" masquerade fully-random
   }
   chain forward {
     type filter hook forward priority filter; policy accept;

@@ -6,7 +6,7 @@ import type { AttachOptions, NodeNetwork, NodeNetworkConfig, PeerNode, SandboxId
 import { AddressError, addressAt, parseCidr } from './ip-address.ts';
 import { type HostChange, openLedger } from './ledger.ts';
 import { GATEWAY, HOST_MAC, linkNames, POD_LINK, podMac, VXLAN_ID, VXLAN_OVERHEAD_BYTES, VXLAN_PORT, vxlanMac } from './link-plan.ts';
-import { hostRoute, Netlink, NetlinkError } from './netlink.ts';
+import { hostRoute, type Link, Netlink, NetlinkError } from './netlink.ts';
 import { createNetworkNamespace, removeNetworkNamespace, within } from './network-namespace.ts';
 import { applyNftables, droppingForwardChains } from './nftables.ts';
 import { type HostPort, NFTABLES_FAMILY, nftablesTableName, renderNftables } from './nftables-plan.ts';
@@ -126,13 +126,15 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
     leases.release(sandboxId);
   };
 
-  const reach = (address: string): PeerReach => {
-    const found = host.resolve(address);
-    if (!found || found.isLocal) return { kind: 'none' };
-    if (found.via !== undefined) return { kind: 'routed' };
-    const link = host.links().find(({ index }) => index === found.linkIndex);
-    return link ? { kind: 'link', linkIndex: link.index, linkName: link.name } : { kind: 'none' };
-  };
+  const reachFrom =
+    (links: readonly Link[]) =>
+    (address: string): PeerReach => {
+      const found = host.resolve(address);
+      if (!found || found.isLocal) return { kind: 'none' };
+      if (found.via !== undefined) return { kind: 'routed' };
+      const link = links.find(({ index }) => index === found.linkIndex);
+      return link ? { kind: 'link', linkIndex: link.index, linkName: link.name } : { kind: 'none' };
+    };
 
   const setTunnels = (tunnels: readonly Tunnel[]): void => {
     if (tunnels.length === 0) {
@@ -213,7 +215,7 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
       return lease && [addressAt(podCIDR, lease.offset)];
     },
     async setPeers(peers: readonly PeerNode[]) {
-      const plan = planPeers(peers, reach);
+      const plan = planPeers(peers, reachFrom(host.links()));
       if (plan.unreachable.length > 0) log.warn('no route to some nodes', { nodes: plan.unreachable });
       const wanted = [
         ...plan.routes.map(({ destination, via, linkName }) => ({ destination, via, link: linkName })),
