@@ -50,6 +50,7 @@ export interface NodeNetwork extends AsyncDisposable {
   /**
    * Routes to the other nodes' Pods: plain ones on a shared link, VXLAN where there is a router between. Replaces the former set.
    * The kernel drops routes of a link that goes down: to be repeated now and then, and when addresses of this node change.
+   * @throws {PeersUnreachableError} There is no way to some now; the others are set.
    */
   setPeers(peers: readonly PeerNode[]): Promise<void>;
   /** Frees what belongs to none of `sandboxIds` (after a crash between steps). */

@@ -170,6 +170,10 @@ describe.skipIf(reason)(`a node network on two nodes with a router between${skip
     const server = await whoCalls(lab, b.namespacePath, '0.0.0.0', 80);
     expect(await ask(lab, a.namespacePath, b.ip, 80)).toBe(a.ip);
     expect(await ask(lab, one.namespacePath, b.ip, 80)).toBe('10.42.1.0');
+    // Elsewhere: the ways to the others are set all the same.
+    const lost = { name: 'lost', internalIPs: [one.address], podCIDRs: ['10.42.9.0/24'] };
+    await expect(one.request({ kind: 'setPeers', peers: [lost, two.peer] })).rejects.toThrow('no route to the addresses of lost');
+    expect(await ask(lab, a.namespacePath, b.ip, 80)).toBe(a.ip);
     server.close();
     // A node that went away takes its tunnel with it.
     await one.request({ kind: 'setPeers', peers: [] });

@@ -10,7 +10,7 @@ import { hostRoute, type Link, Netlink, NetlinkError } from './netlink.ts';
 import { createNetworkNamespace, removeNetworkNamespace, within } from './network-namespace.ts';
 import { applyNftables, droppingForwardChains } from './nftables.ts';
 import { type HostPort, NFTABLES_FAMILY, nftablesTableName, renderNftables } from './nftables-plan.ts';
-import { type PeerReach, planPeers, type Tunnel } from './peer-plan.ts';
+import { type PeerReach, PeersUnreachableError, planPeers, type Tunnel } from './peer-plan.ts';
 import { openSyscalls } from './syscalls.ts';
 import { restoreSysctl, setSysctl } from './sysctl.ts';
 
@@ -216,7 +216,6 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
     },
     async setPeers(peers: readonly PeerNode[]) {
       const plan = planPeers(peers, reachFrom(host.links()));
-      if (plan.unreachable.length > 0) log.warn('no route to some nodes', { nodes: plan.unreachable });
       const wanted = [
         ...plan.routes.map(({ destination, via, linkName }) => ({ destination, via, link: linkName })),
         ...plan.tunnels.map(({ destination, via }) => ({ destination, via, link: names.vxlan })),
@@ -235,6 +234,7 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
         host.setRoute({ destination, via, linkIndex });
       }
       setTunnels(plan.tunnels);
+      if (plan.unreachable.length > 0) throw new PeersUnreachableError(plan.unreachable);
     },
     async collectGarbage(sandboxIds) {
       let portsChanged = false;

@@ -32,6 +32,18 @@ export interface PeerPlan {
   readonly unreachable: readonly string[];
 }
 
+/** There is no way to some peers now (no route, or no IPv4 InternalIP). The ways to all others stand. To be tried again later. */
+export class PeersUnreachableError extends Error {
+  override readonly name = 'PeersUnreachableError';
+  readonly code = 'NETWORK_PEERS_UNREACHABLE';
+  readonly peers: readonly string[];
+
+  constructor(peers: readonly string[]) {
+    super(`set peers: no route to the addresses of ${peers.join(', ')}`);
+    this.peers = peers;
+  }
+}
+
 /** What leads to the peers' Pods. IPv4 ranges only. @param reach Asked for a peer's first IPv4 InternalIP. */
 export function planPeers(peers: readonly PeerNode[], reach: (address: string) => PeerReach): PeerPlan {
   const routes: PlainRoute[] = [];
