@@ -1,0 +1,1 @@
+export { type ControllerBench, controllerBench, namesOf } from './controller-bench.ts';
