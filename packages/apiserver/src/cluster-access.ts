@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@dure/foundation';
 import { admissionChain } from './admission/admission-chain.ts';
+import { certificateRequestIdentity } from './admission/certificate-request-identity.ts';
 import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
@@ -55,6 +56,7 @@ export function clusterAccess({ issuer, serviceAccountKeyPem, anonymous, clock, 
     admission: (reader, authorizer) =>
       admissionChain([
         namespaceLifecycle(reader),
+        certificateRequestIdentity,
         serviceAccount(reader, random),
         nodeRestriction(reader),
         taintNodesByCondition,

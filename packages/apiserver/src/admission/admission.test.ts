@@ -7,6 +7,7 @@ import type { AdmissionRequest } from '../contract/admission.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
 import type { UserInfo } from '../contract/user.ts';
 import { type AdmissionPlugin, admissionChain } from './admission-chain.ts';
+import { certificateRequestIdentity } from './certificate-request-identity.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -262,6 +263,17 @@ describe('NodeRestriction', () => {
       (error: { status?: { code: number } }) => error.status?.code !== 403,
     );
     expect(outcome).toBe(allowed);
+  });
+});
+
+describe('CertificateRequestIdentity', () => {
+  it('says who asks, over whatever the request claims', async () => {
+    const claimed = { spec: { request: 'cGVt', signerName: 's', username: 'system:node:other', groups: ['system:masters'], uid: 'u' } };
+    const admitted = await admit(
+      certificateRequestIdentity,
+      create('certificatesigningrequests', claimed, { user: node1, group: 'certificates.k8s.io', namespace: '' }),
+    );
+    expect(admitted.spec).toEqual({ request: 'cGVt', signerName: 's', username: 'system:node:node-1', groups: ['system:nodes'] });
   });
 });
 
