@@ -2,14 +2,31 @@
 import type { JsonObject, KindVersion, Strategy, TableColumn } from '../definition.ts';
 import { ensureObject, numberAt, objectAt, objectsAt, own, stringAt, trueAt } from '../json-value.ts';
 import { checkDns1123Label, checkPathSegment } from '../name-syntax.ts';
+import * as access from './cluster/access-validation.ts';
 import * as clusterDefaults from './cluster/cluster-defaults.ts';
+import { validateCustomResourceDefinition, validateCustomResourceDefinitionUpdate } from './cluster/custom-resource-validation.ts';
+import * as policy from './cluster/policy-validation.ts';
+import * as storage from './cluster/storage-validation.ts';
+import {
+  mergeStringData,
+  validateConfigMap,
+  validateConfigMapUpdate,
+  validateSecret,
+  validateSecretUpdate,
+} from './core/config-validation.ts';
 import * as coreDefaults from './core/core-defaults.ts';
+import { validateEndpointSlice, validateEndpointSliceUpdate, validateEndpoints } from './core/endpoints-validation.ts';
 import { eventStrategy, eventsV1Columns, eventsV1Conversion, eventsV1Strategy } from './core/events.ts';
+import { validateLease, validateNamespace, validateNode, validateNodeStatus, validateNodeUpdate } from './core/node-validation.ts';
+import { serviceStrategy } from './core/service.ts';
 import { combine, copyField, lifecycle } from './lifecycle.ts';
 import { podStrategy } from './pods/pod.ts';
 import { defaultPodTemplate } from './pods/pod-spec-defaults.ts';
+import { validatePodTemplate } from './pods/pod-template-validation.ts';
 import { autoscalerV1Conversion } from './workloads/autoscaler-conversion.ts';
+import { generateJobSelector } from './workloads/job-selector.ts';
 import * as workloadDefaults from './workloads/workload-defaults.ts';
+import * as workloads from './workloads/workload-validation.ts';
 
 const ANY_UPDATE: Strategy = { unconditionalUpdateAllowed: true };
 const UPSERT: Strategy = { createOnUpdateAllowed: true };
@@ -21,10 +38,12 @@ export const strategies = {
   pod: podStrategy,
   podTemplate: combine(lifecycle({ generation: true, desired: ['template'] }), ANY_UPDATE, {
     defaults: (template) => defaultPodTemplate(objectAt(template, 'template')),
+    validate: (template) => validatePodTemplate(objectAt(template, 'template'), 'template'),
   }),
   namespace: combine(ANY_UPDATE, {
     defaults: coreDefaults.defaultNamespace,
     checkName: checkDns1123Label,
+    validate: validateNamespace,
     prepareForCreate(namespace) {
       namespace.status = { phase: 'Active' };
       const spec = ensureObject(namespace, 'spec');
@@ -44,80 +63,130 @@ export const strategies = {
   }),
   node: combine(ANY_UPDATE, {
     defaults: coreDefaults.defaultNode,
+    validate: validateNode,
+    validateUpdate: validateNodeUpdate,
+    validateStatusUpdate: validateNodeStatus,
     prepareForUpdate: (node, old) => copyField(node, old, 'status'),
     prepareForStatusUpdate: (node, old) => copyField(node, old, 'spec'),
     selectableFields: (node) => ({ 'spec.unschedulable': String(trueAt(node, 'spec', 'unschedulable')) }),
   }),
-  service: combine(lifecycle({ status: true }), ANY_UPDATE, UPSERT, {
-    defaults: coreDefaults.defaultService,
-    checkName: checkDns1123Label,
-    selectableFields: (service) => ({
-      'spec.clusterIP': stringAt(service, 'spec', 'clusterIP'),
-      'spec.type': stringAt(service, 'spec', 'type'),
-    }),
-  }),
-  endpoints: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultEndpoints }),
+  service: serviceStrategy,
+  endpoints: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultEndpoints, validate: validateEndpoints }),
   endpointSlice: combine(lifecycle({ generation: true, desired: ['addressType', 'endpoints', 'ports'] }), ANY_UPDATE, {
     defaults: coreDefaults.defaultEndpointSlice,
+    validate: validateEndpointSlice,
+    validateUpdate: validateEndpointSliceUpdate,
   }),
-  configMap: ANY_UPDATE,
+  configMap: combine(ANY_UPDATE, { validate: validateConfigMap, validateUpdate: validateConfigMapUpdate }),
   secret: combine(ANY_UPDATE, {
-    defaults: coreDefaults.defaultSecret,
+    defaults(secret) {
+      mergeStringData(secret);
+      coreDefaults.defaultSecret(secret);
+    },
+    validate: validateSecret,
+    validateUpdate: validateSecretUpdate,
     selectableFields: (secret) => ({ type: stringAt(secret, 'type') }),
   }),
-  serviceAccount: {},
+  serviceAccount: { validate: () => [] },
   event: eventStrategy,
   eventsV1: { strategy: eventsV1Strategy, conversion: eventsV1Conversion, columns: eventsV1Columns } satisfies {
     strategy: Strategy;
     conversion: Pick<KindVersion, 'toStorage' | 'fromStorage'>;
     columns: readonly TableColumn[];
   },
-  limitRange: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultLimitRange }),
-  resourceQuota: combine(lifecycle({ status: true }), ANY_UPDATE),
+  limitRange: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultLimitRange, validate: policy.validateLimitRange }),
+  resourceQuota: combine(lifecycle({ status: true }), ANY_UPDATE, { validate: policy.validateResourceQuota }),
   persistentVolume: combine(lifecycle({ status: true }), ANY_UPDATE, {
     defaults: coreDefaults.defaultPersistentVolume,
+    validate: storage.validatePersistentVolume,
+    validateUpdate: storage.validatePersistentVolumeUpdate,
     prepareForCreate(volume) {
       volume.status = { phase: 'Pending' };
     },
   }),
   persistentVolumeClaim: combine(lifecycle({ status: true }), ANY_UPDATE, {
     defaults: coreDefaults.defaultPersistentVolumeClaim,
+    validate: storage.validatePersistentVolumeClaim,
+    validateUpdate: storage.validatePersistentVolumeClaimUpdate,
     prepareForCreate(claim) {
       claim.status = { phase: 'Pending' };
     },
   }),
   replicationController: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
     defaults: workloadDefaults.defaultReplicationController,
+    validate: workloads.validateReplicationController,
     selectableFields: (controller) => ({ 'status.replicas': String(numberAt(controller, 'status', 'replicas') ?? 0) }),
   }),
-  deployment: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultDeployment }),
+  deployment: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: workloadDefaults.defaultDeployment,
+    validate: workloads.validateDeployment,
+    validateUpdate: workloads.validateSelectorUpdate,
+  }),
   replicaSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
     defaults: workloadDefaults.defaultReplicaSet,
+    validate: workloads.validateReplicaSet,
+    validateUpdate: workloads.validateSelectorUpdate,
     selectableFields: (replicaSet) => ({ 'status.replicas': String(numberAt(replicaSet, 'status', 'replicas') ?? 0) }),
   }),
-  statefulSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultStatefulSet }),
-  daemonSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultDaemonSet }),
+  statefulSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: workloadDefaults.defaultStatefulSet,
+    checkName: checkDns1123Label,
+    validate: workloads.validateStatefulSet,
+    validateUpdate: workloads.validateStatefulSetUpdate,
+  }),
+  daemonSet: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: workloadDefaults.defaultDaemonSet,
+    validate: workloads.validateDaemonSet,
+    validateUpdate: workloads.validateSelectorUpdate,
+  }),
   controllerRevision: {},
   job: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
     defaults: workloadDefaults.defaultJob,
+    prepareForCreate: generateJobSelector,
+    validate: workloads.validateJob,
+    validateUpdate: workloads.validateJobUpdate,
     selectableFields: (job) => ({ 'status.successful': String(numberAt(job, 'status', 'succeeded') ?? 0) }),
   }),
-  cronJob: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: workloadDefaults.defaultCronJob }),
-  horizontalPodAutoscaler: combine(lifecycle({ status: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultHorizontalPodAutoscaler }),
+  cronJob: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: workloadDefaults.defaultCronJob,
+    validate: workloads.validateCronJob,
+  }),
+  horizontalPodAutoscaler: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    defaults: clusterDefaults.defaultHorizontalPodAutoscaler,
+    validate: policy.validateHorizontalPodAutoscaler,
+  }),
   horizontalPodAutoscalerV1: autoscalerV1Conversion,
-  podDisruptionBudget: lifecycle({ status: true, generation: true }),
-  lease: UPSERT,
-  role: rbac,
-  clusterRole: rbac,
-  roleBinding: combine(rbac, { defaults: clusterDefaults.defaultRoleBinding }),
-  clusterRoleBinding: combine(rbac, { defaults: clusterDefaults.defaultRoleBinding }),
+  podDisruptionBudget: combine(lifecycle({ status: true, generation: true }), { validate: policy.validatePodDisruptionBudget }),
+  lease: combine(UPSERT, { validate: validateLease }),
+  role: combine(rbac, { validate: access.validateRole }),
+  clusterRole: combine(rbac, { validate: access.validateClusterRole }),
+  roleBinding: combine(rbac, {
+    defaults: clusterDefaults.defaultRoleBinding,
+    validate: access.validateRoleBinding,
+    validateUpdate: access.validateBindingUpdate,
+  }),
+  clusterRoleBinding: combine(rbac, {
+    defaults: clusterDefaults.defaultRoleBinding,
+    validate: access.validateClusterRoleBinding,
+    validateUpdate: access.validateBindingUpdate,
+  }),
   certificateSigningRequest: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    checkName: checkPathSegment,
     prepareForUpdate: (request, old) => copyField(request, old, 'spec'),
+    validate: access.validateCertificateSigningRequest,
+    validateStatusUpdate: access.validateCertificateStatus,
     selectableFields: (request) => ({ 'spec.signerName': stringAt(request, 'spec', 'signerName') }),
   }),
-  ingress: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE),
-  ingressClass: combine(lifecycle({ generation: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultIngressClass }),
-  networkPolicy: combine(lifecycle({ generation: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultNetworkPolicy }),
+  ingress: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { validate: policy.validateIngress }),
+  ingressClass: combine(lifecycle({ generation: true }), ANY_UPDATE, {
+    defaults: clusterDefaults.defaultIngressClass,
+    validate: policy.validateIngressClass,
+    validateUpdate: policy.validateIngressClassUpdate,
+  }),
+  networkPolicy: combine(lifecycle({ generation: true }), ANY_UPDATE, {
+    defaults: clusterDefaults.defaultNetworkPolicy,
+    validate: policy.validateNetworkPolicy,
+  }),
   ipAddress: combine(ANY_UPDATE, {
     selectableFields: (address) => ({
       'spec.parentRef.group': stringAt(address, 'spec', 'parentRef', 'group'),
@@ -127,7 +196,11 @@ export const strategies = {
     }),
   }),
   serviceCIDR: combine(lifecycle({ status: true }), ANY_UPDATE),
-  storageClass: combine(ANY_UPDATE, { defaults: clusterDefaults.defaultStorageClass }),
+  storageClass: combine(ANY_UPDATE, {
+    defaults: clusterDefaults.defaultStorageClass,
+    validate: storage.validateStorageClass,
+    validateUpdate: storage.validateStorageClassUpdate,
+  }),
   volumeAttachment: lifecycle({ status: true }),
   volumeAttributesClass: ANY_UPDATE,
   csiDriver: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultCsiDriver }),
@@ -135,11 +208,13 @@ export const strategies = {
   csiStorageCapacity: {},
   priorityClass: combine(ANY_UPDATE, {
     defaults: clusterDefaults.defaultPriorityClass,
+    validate: policy.validatePriorityClass,
+    validateUpdate: policy.validatePriorityClassUpdate,
     prepareForCreate(priorityClass) {
       ensureObject(priorityClass, 'metadata').generation = 1;
     },
   }),
-  runtimeClass: {},
+  runtimeClass: { validate: policy.validateRuntimeClass, validateUpdate: policy.validateRuntimeClassUpdate },
   deviceClass: combine(lifecycle({ generation: true }), ANY_UPDATE),
   resourceClaim: combine(lifecycle({ status: true }), ANY_UPDATE, {
     defaults: (claim) => clusterDefaults.defaultDeviceRequests(objectAt(claim, 'spec')),
@@ -155,15 +230,19 @@ export const strategies = {
   }),
   mutatingWebhookConfiguration: combine(lifecycle({ generation: true, desired: ['webhooks'] }), {
     defaults: clusterDefaults.defaultWebhookConfiguration(true),
+    validate: policy.validateWebhookConfiguration,
   }),
   validatingWebhookConfiguration: combine(lifecycle({ generation: true, desired: ['webhooks'] }), {
     defaults: clusterDefaults.defaultWebhookConfiguration(false),
+    validate: policy.validateWebhookConfiguration,
   }),
   validatingAdmissionPolicy: combine(lifecycle({ status: true, generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicy }),
   mutatingAdmissionPolicy: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicy }),
   admissionPolicyBinding: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicyBinding }),
   customResourceDefinition: combine(lifecycle({ status: true, generation: true }), {
     defaults: clusterDefaults.defaultCustomResourceDefinition,
+    validate: validateCustomResourceDefinition,
+    validateUpdate: validateCustomResourceDefinitionUpdate,
     prepareForCreate(definition) {
       const stored = objectsAt(definition, 'spec', 'versions').find((version) => version.storage === true);
       if (stored !== undefined) definition.status = { storedVersions: [stringAt(stored, 'name')] };
@@ -175,7 +254,11 @@ export const strategies = {
       if (stored !== undefined && !names.includes(stringAt(stored, 'name'))) status.storedVersions = [...names, stringAt(stored, 'name')];
     },
   }),
-  apiService: combine(lifecycle({ status: true }), { defaults: clusterDefaults.defaultApiService }),
+  apiService: combine(lifecycle({ status: true }), {
+    defaults: clusterDefaults.defaultApiService,
+    checkName: checkPathSegment,
+    validate: policy.validateApiService,
+  }),
   flowSchema: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultFlowSchema }),
   priorityLevelConfiguration: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
     defaults: clusterDefaults.defaultPriorityLevel,

@@ -4,6 +4,8 @@ import type { FieldError } from '../field-error.ts';
 import { objectAt } from '../json-value.ts';
 import type { ServedKind } from '../kind-registry.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../object-meta-validation.ts';
+import { builtinSchemas } from '../schema/builtin-book.ts';
+import { validateRequired } from '../schema/required-fields.ts';
 import { validateStructural } from '../schema/structural-validation.ts';
 
 /** Faults of a new object, after `prepareForCreate` and name generation. In the storage version. */
@@ -12,7 +14,7 @@ export function validateNewObject({ definition, version }: ServedKind, object: J
   return [
     ...validateObjectMeta(objectAt(object, 'metadata') ?? {}, namespaced, strategy.checkName),
     ...(version.structural === true ? validateStructural(object, version.schema) : []),
-    ...(strategy.validate?.(object) ?? []),
+    ...ownFaults({ definition, version }, object),
   ];
 }
 
@@ -22,7 +24,7 @@ export function validateChangedObject({ definition, version }: ServedKind, objec
   return [
     ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
     ...(version.structural === true ? validateStructural(object, version.schema) : []),
-    ...(strategy.validate?.(object) ?? []),
+    ...ownFaults({ definition, version }, object),
     ...(strategy.validateUpdate?.(object, old) ?? []),
   ];
 }
@@ -34,4 +36,10 @@ export function validateChangedStatus({ definition, version }: ServedKind, objec
     ...(version.structural === true ? validateStructural(object, version.schema) : []),
     ...(definition.strategy.validateStatusUpdate?.(object, old) ?? []),
   ];
+}
+
+/** A built-in kind without rules of its own at least has what its schema requires. */
+function ownFaults({ definition, version }: ServedKind, object: JsonObject): FieldError[] {
+  if (definition.strategy.validate !== undefined) return definition.strategy.validate(object);
+  return version.structural === true ? [] : validateRequired(object, version.schema, builtinSchemas);
 }

@@ -145,7 +145,8 @@ class Merger {
     const { merged, replaced } = this.#mergeItems(list, patchList, field, mergeKey, key);
     const deleted = own(patch, DELETE_PREFIX + key);
     const left = Array.isArray(deleted) ? merged.filter((item) => !deleted.some((other) => equalJson(item, other))) : merged;
-    result[key] = replaced ? left : arrange(left, order, list, mergeKey);
+    // Upstream orders by its list in place, where new entries took over the places of deleted ones: clients compute patches with that.
+    result[key] = replaced ? left : arrange(left, order, merged.slice(0, list.length), mergeKey);
     return key;
   }
 

@@ -2,6 +2,7 @@
 import type { JsonObject, KindVersion, Strategy, TableColumn } from '../../definition.ts';
 import { own, stringAt } from '../../json-value.ts';
 import { eventColumns } from '../tables/core.ts';
+import { validateEvent } from './event-validation.ts';
 
 /** Each field that the two forms name differently: events.k8s.io, core. */
 const RENAMED: readonly (readonly [string, string])[] = [
@@ -17,6 +18,7 @@ const RENAMED: readonly (readonly [string, string])[] = [
 export const eventStrategy: Strategy = {
   createOnUpdateAllowed: true,
   unconditionalUpdateAllowed: true,
+  validate: validateEvent,
   selectableFields(event) {
     const component = stringAt(event, 'source', 'component');
     return {
@@ -38,8 +40,9 @@ export const eventStrategy: Strategy = {
 /** Selectors of this group name the fields by its own words. */
 export const eventsV1Strategy: Strategy = {
   ...eventStrategy,
+  validate: (event) => validateEvent(stringAt(event, 'apiVersion') === 'v1' ? event : eventToCore(event)),
   selectableFields(event) {
-    const asCore = eventToCore(event);
+    const asCore = stringAt(event, 'apiVersion') === 'v1' ? event : eventToCore(event);
     const core = eventStrategy.selectableFields?.(asCore) ?? {};
     const fields: Record<string, string> = {};
     for (const [field, value] of Object.entries(core)) fields[field.replace(/^involvedObject\./, 'regarding.')] = value;

@@ -4,6 +4,9 @@ import { ensureObject, numberAt, objectAt, stringAt, trueAt } from '../../json-v
 import { combine, copyField, lifecycle } from '../lifecycle.ts';
 import { podQosClass } from './pod-qos.ts';
 import { defaultPod } from './pod-spec-defaults.ts';
+import { validatePodSpec } from './pod-spec-validation.ts';
+import { validatePodStatusUpdate } from './pod-status-validation.ts';
+import { validatePodUpdate } from './pod-update-validation.ts';
 
 export const podStrategy: Strategy = combine(lifecycle({ status: true, generation: true }), {
   unconditionalUpdateAllowed: true,
@@ -20,6 +23,9 @@ export const podStrategy: Strategy = combine(lifecycle({ status: true, generatio
     const oldMetadata = objectAt(old, 'metadata') ?? {};
     copyField(metadata, oldMetadata, 'ownerReferences');
   },
+  validate: (pod) => validatePodSpec(objectAt(pod, 'spec') ?? {}, 'spec'),
+  validateUpdate: validatePodUpdate,
+  validateStatusUpdate: validatePodStatusUpdate,
   selectableFields(pod) {
     return {
       'spec.nodeName': stringAt(pod, 'spec', 'nodeName'),
@@ -28,7 +34,7 @@ export const podStrategy: Strategy = combine(lifecycle({ status: true, generatio
       'spec.serviceAccountName': stringAt(pod, 'spec', 'serviceAccountName'),
       'spec.hostNetwork': String(trueAt(pod, 'spec', 'hostNetwork')),
       'status.phase': stringAt(pod, 'status', 'phase'),
-      'status.podIP': podIP(pod),
+      'status.podIP': stringAt(pod, 'status', 'podIP'),
       'status.nominatedNodeName': stringAt(pod, 'status', 'nominatedNodeName'),
     };
   },
@@ -44,8 +50,4 @@ export const podStrategy: Strategy = combine(lifecycle({ status: true, generatio
 function keepQos(pod: JsonObject, old: JsonObject): void {
   const status = ensureObject(pod, 'status');
   if (stringAt(status, 'qosClass') === '') status.qosClass = stringAt(old, 'status', 'qosClass') || podQosClass(old);
-}
-
-function podIP(pod: JsonObject): string {
-  return stringAt(pod, 'status', 'podIP');
 }
