@@ -25,15 +25,21 @@
 
 void become_supervisor(const struct plan *plan, int session) {
   if (fcntl(session, F_SETFD, FD_CLOEXEC) < 0) fail(errno, "use session descriptor", NULL);
-  setsid();
+  /*
+   * Born in the supervisors' cgroup rather than moved there: moving a process costs the kernel an RCU grace period, milliseconds
+   * in which nothing else happens. The process the caller started ends here.
+   */
+  const struct record *group = plan_find(plan, "supervisor-cgroup");
+  if (group) {
+    int pidfd;
+    if (clone_into_cgroup(0, group->fields[0].text, &pidfd) > 0) _exit(0);
+  }
   /* What is sent to a whole group or by a closing terminal is not meant for us; the program's exit is our end. */
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  const struct record *group = plan_find(plan, "supervisor-cgroup");
-  if (group) cgroup_join(group->fields[0].text);
 }
 
 enum stdin_mode stdin_mode_of(const struct plan *plan) {

@@ -41,7 +41,7 @@ void joins_enter(const struct joins *joins, int kinds);
 /* A pidfd of the process, or a failure when it is another by now. */
 int process_hold(pid_t pid, uint64_t start_time);
 
-/* A process of its own: session, signals that end others, a worse target for the OOM killer than what it watches. */
+/* Goes on in a child of the calling process, in the supervisors' cgroup, deaf to signals meant for others. The caller gave it a session. */
 void become_supervisor(const struct plan *plan, int session);
 
 #endif

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { type Frame, readFrames } from './frames.ts';
+import { encodeFrame, type Frame, readFrames } from './frames.ts';
 import { type NativeFailure, parseNativeFailure } from './native-failure.ts';
+
+const SIGKILL = 9;
 
 /** What a `dure-run` process says until its start is settled, and the socket from then on. */
 export type NativeStart =
@@ -11,7 +13,7 @@ export type NativeStart =
 export interface NativeOptions {
   readonly binary: string;
   readonly args: readonly string[];
-  /** Kills the process before it has started; afterwards without effect. */
+  /** Before the start is settled: what was begun is killed, and the promise rejects once the process has ended. Afterwards without effect. */
   readonly signal?: AbortSignal | undefined;
   /** Gets every frame after the start. */
   readonly onFrame?: (frame: Frame) => void;
@@ -38,21 +40,27 @@ export function startNative({ binary, args, signal, onFrame, onClose }: NativeOp
     };
     const onAbort = (): void => {
       if (settled) return;
-      settled = true;
-      child.kill('SIGKILL');
-      socket.destroy();
-      reject(signal?.reason);
+      // Read once the program runs; a start cannot be called back half-way, only ended.
+      socket.write(encodeFrame('K', Buffer.of(SIGKILL)));
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     child.on('error', (error) => settle({ kind: 'failed', failure: { step: `run ${binary}`, errno: 0, error: error.message } }));
     readFrames(
       socket,
       (frame) => {
+        if (signal?.aborted && !settled) return;
         if (settled) onFrame?.(frame);
         else if (frame.type === 'S') settle({ kind: 'started', answer: JSON.parse(frame.data.toString() || '{}'), socket, process: child });
         else if (frame.type === 'F') settle({ kind: 'failed', failure: parseNativeFailure(frame.data) });
       },
       (error) => {
+        if (signal?.aborted && !settled) {
+          settled = true;
+          child.unref();
+          reject(signal.reason);
+          onClose?.(error);
+          return;
+        }
         settle({
           kind: 'failed',
           failure: { step: `${binary} ${args[0]} ended without a word`, errno: 0, ...(error ? { error: error.message } : {}) },
