@@ -69,6 +69,13 @@ describe('an upstream', () => {
     expect([silent.asked(), failing.asked()]).toEqual([1, 1]);
   });
 
+  it('goes on when a server cannot even be sent to', async () => {
+    const good = await resolver(() => a('192.0.2.7'));
+    // The limited broadcast address may not be connected to without asking for it.
+    const answer = await upstreamOf([{ address: '255.255.255.255', port: 53 }, good]).resolve(query('example.org'), signal);
+    expect(answer && decode(answer)).toMatchObject({ answers: [{ data: '192.0.2.7' }] });
+  });
+
   it('gives up after its rounds', async () => {
     const silent = await resolver(() => undefined);
     expect(await upstreamOf([silent]).resolve(query('example.org'), signal)).toBeUndefined();

@@ -138,8 +138,10 @@ function askUdp({ address, port }: UpstreamServer, message: Buffer, signal: Abor
     socket.on('message', (answer) => {
       if (answersTo(answer, message)) finish(answer);
     });
-    socket.connect(port, address, () => {
-      if (isOpen) socket.send(message);
+    // The callback also hears of a failure (no way to the network), of which no 'error' event tells then.
+    socket.connect(port, address, (error?: Error) => {
+      if (error !== undefined && error !== null) finish();
+      else if (isOpen) socket.send(message);
     });
   });
 }

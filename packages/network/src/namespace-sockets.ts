@@ -1,9 +1,10 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { closeSync, openSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { constants } from 'node:os';
 import { familyOf, parseAddress } from './ip-address.ts';
 import { enter } from './network-namespace.ts';
-import type { Syscalls } from './syscalls.ts';
+import { SyscallError, type Syscalls } from './syscalls.ts';
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -114,8 +115,16 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
     },
     connectUdp(address, port) {
       const socket = udpSocket(address, open(address, SOCK_DGRAM));
+      // The event of a failure comes later, when nobody has this socket any more.
+      const ignore = (): void => {};
+      socket.once('error', ignore);
       // At once, since the lookup is; the socket stays in the namespace it was made in.
       socket.connect(port, address);
+      if (!isConnectedUdp(socket)) {
+        socket.close();
+        throw new SyscallError('connect', `${address} port ${port}`, constants.errno.ENETUNREACH);
+      }
+      socket.off('error', ignore);
       return socket;
     },
     [Symbol.dispose]() {
@@ -123,6 +132,15 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
       if (there !== undefined) closeSync(there);
     },
   };
+}
+
+function isConnectedUdp(socket: UdpSocket): boolean {
+  try {
+    socket.remoteAddress();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The next read overwrites `bytes`, and what is handed on may wait to be written. @returns True: go on reading. */

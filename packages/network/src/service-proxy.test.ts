@@ -143,6 +143,31 @@ describe('a service proxy on loopback', () => {
     backend?.destroy();
   });
 
+  it('passes by endpoints that are no addresses or may not be reached', async () => {
+    const good = await serve((socket) => socket.end('good'));
+    const [entry] = table([good]).services;
+    const [port] = entry?.ports ?? [];
+    if (!entry || !port) throw new Error('no table');
+    const endpoints = [
+      ...['nonsense', '255.255.255.255'].flatMap((address) => port.endpoints.map((each) => ({ ...each, address }))),
+      ...port.endpoints,
+    ];
+    const udp = { ...port, id: 'default/web:udp', protocol: 'UDP' as const, endpoints: endpoints.slice(0, 2) };
+    const nowhere = { ...entry, name: 'nowhere', clusterIPs: ['nonsense'], ports: [{ ...port, id: 'default/nowhere:' }] };
+    proxy.update({ services: [{ ...entry, ports: [{ ...port, endpoints }, udp] }, nowhere] });
+    expect(proxy.status().failed).toMatchObject([{ listener: 'services TCP nonsense 8080' }]);
+    for (let turn = 0; turn < 3; turn += 1) {
+      const socket = dial();
+      expect(String((await once(socket, 'data'))[0])).toBe('good');
+      socket.destroy();
+    }
+    const client = sockets.bindUdp('127.0.0.1', 0);
+    for (let turn = 0; turn < 4; turn += 1) client.send('x', 8080, SERVICE);
+    await setTimeout(50);
+    expect(proxy.status().udpFlows).toBe(0);
+    client.close();
+  });
+
   it('forgets connections that have ended', async () => {
     const echo = await serve((socket) => socket.pipe(socket));
     proxy.update(table([echo]));

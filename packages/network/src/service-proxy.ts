@@ -1,9 +1,8 @@
-import type { Clock, Logger, Random } from '@dure/foundation';
+import { type Clock, errnoCode, type Logger, messageOf, type Random } from '@dure/foundation';
 import { EndpointBalancer } from './endpoint-balancer.ts';
 import { planListeners, type WantedListener } from './listener-plan.ts';
 import type { NamespaceSockets } from './namespace-sockets.ts';
 import type { ServiceTable } from './service-table.ts';
-import { SyscallError } from './syscalls.ts';
 import { listenTcp, type ProxyListener } from './tcp-listener.ts';
 import type { TcpRelay } from './tcp-relay.ts';
 import { listenUdp, type UdpListener } from './udp-listener.ts';
@@ -83,12 +82,11 @@ export function createServiceProxy({ log, clock, random, services, node, limits 
       }
       failed.delete(key);
     } catch (error) {
-      if (!(error instanceof SyscallError)) throw error;
+      const reason = messageOf(error);
       // A host without IPv6 has no addresses of it to listen on either.
-      if (address === '::' && error.code === 'EAFNOSUPPORT') return;
-      if (failed.get(key)?.reason !== error.message)
-        log.warn('listener cannot be opened, trying again', { listener: key, reason: error.message });
-      failed.set(key, { wanted, reason: error.message });
+      if (address === '::' && errnoCode(error) === 'EAFNOSUPPORT') return;
+      if (failed.get(key)?.reason !== reason) log.warn('listener cannot be opened, trying again', { listener: key, reason });
+      failed.set(key, { wanted, reason });
     }
   };
 

@@ -1,8 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Clock, Logger } from '@dure/foundation';
+import { type Clock, type Logger, messageOf } from '@dure/foundation';
 import { type EndpointBalancer, endpointKey } from './endpoint-balancer.ts';
 import type { NamespaceSockets, OutgoingConnection } from './namespace-sockets.ts';
-import { SyscallError } from './syscalls.ts';
 import { type BackendSource, TcpRelay } from './tcp-relay.ts';
 
 /** What all listeners of a proxy share. */
@@ -76,8 +75,8 @@ function tryConnect(
   try {
     return backends.connectTcp(address, port, onData);
   } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    log.debug('endpoint cannot be reached', { address, port, reason: error.message });
+    // One endpoint's trouble, an address that is none among them, must not become everybody's.
+    log.debug('endpoint cannot be reached', { address, port, reason: messageOf(error) });
     return undefined;
   }
 }

@@ -1,8 +1,7 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
-import type { Clock, Logger } from '@dure/foundation';
+import { type Clock, type Logger, messageOf } from '@dure/foundation';
 import { type EndpointBalancer, endpointKey } from './endpoint-balancer.ts';
 import type { NamespaceSockets } from './namespace-sockets.ts';
-import { SyscallError } from './syscalls.ts';
 import type { ProxyListener } from './tcp-listener.ts';
 
 export interface UdpContext {
@@ -44,8 +43,7 @@ export function listenUdp(socket: Socket, balancer: EndpointBalancer, context: U
     try {
       backend = backends.connectUdp(endpoint.address, endpoint.port);
     } catch (error) {
-      if (!(error instanceof SyscallError)) throw error;
-      log.debug('endpoint cannot be reached', { address: endpoint.address, reason: error.message });
+      log.debug('endpoint cannot be reached', { address: endpoint.address, reason: messageOf(error) });
       return undefined;
     }
     const flow: Flow = { key: endpointKey(endpoint), backend, lastMs: clock.monotonicMs() };
@@ -66,6 +64,8 @@ export function listenUdp(socket: Socket, balancer: EndpointBalancer, context: U
   };
 
   socket.on('message', (datagram, from) => {
+    // Forged: nobody could be answered there, and Node throws at the attempt.
+    if (from.port === 0) return;
     const client = `${from.address} ${from.port}`;
     const flow = flows.get(client) ?? start(client, from);
     if (!flow) return;
