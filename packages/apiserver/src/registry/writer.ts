@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   alreadyExists,
   badRequest,
@@ -280,7 +281,13 @@ export class Writer {
         return { written: { object: fromStorage(call.kind, object), created: false } };
       }
       // Nothing changed: no write, no event, the revision stays.
-      if (Buffer.compare(value, entry.value) === 0) {
+      if (
+        Buffer.compare(value, entry.value) === 0 ||
+        isDeepStrictEqual(
+          { ...object, metadata: { ...meta, resourceVersion: '' } },
+          { ...old, metadata: { ...old.metadata, resourceVersion: '' } },
+        )
+      ) {
         meta['resourceVersion'] = String(entry.modifiedAt);
         return { written: { object: fromStorage(call.kind, object), created: false } };
       }
