@@ -7,7 +7,7 @@ import { runDoctor } from './commands/doctor.ts';
 import { imageCommand } from './commands/image.ts';
 import { status } from './commands/status.ts';
 import { runTokenCreate, runTokenDelete, runTokenList } from './commands/token.ts';
-import { runUp } from './commands/up.ts';
+import { runUp, type UpCommandOptions } from './commands/up.ts';
 import { defaultDataDir } from './data-directory.ts';
 import { requireRoot, UserFault } from './fault.ts';
 import { down } from './up/down.ts';
@@ -53,7 +53,12 @@ dataDirOption(program.command('up'))
   .option('--detach', 'return once it is ready, and leave it running', false)
   .option('--listen <host:port>', 'where the API server listens', hostAndPort, '0.0.0.0:6443')
   .option('--nodes <count>', 'so many nodes, each in namespaces of its own when more than one', integer(1, 200), 1)
-  .action(runUp);
+  .option('--registries <file>', 'JSON: how to reach image registries (mirrors, plain HTTP, certificates)', (value: string) =>
+    resolve(value),
+  )
+  .action((options: Omit<UpCommandOptions, 'registries'> & { readonly registries?: string }) =>
+    runUp({ ...options, registries: options.registries }),
+  );
 
 dataDirOption(program.command('down'))
   .description('end the cluster that "up" started, Pods included, and leave nothing behind on this machine')

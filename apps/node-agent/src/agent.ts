@@ -70,7 +70,9 @@ export async function runAgent(config: Config, { clock, random, log }: AgentDeps
 
   const recorder = createEventRecorder({ client, component: 'kubelet', host: config.nodeName, clock, random, log });
   const events = podEvents(recorder);
-  const images = scope.use(await openImageStore({ directory: join(config.dataDir, 'images'), clock, random, log }));
+  const images = scope.use(
+    await openImageStore({ directory: join(config.dataDir, 'images'), registries: config.registries, clock, random, log }),
+  );
   let kubelet: Kubelet | undefined;
   let reporter: NodeReporter | undefined;
   const network = new ClusterNetwork({

@@ -2,8 +2,10 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { LogLevel } from '@dure/foundation';
+import { type LogLevel, messageOf } from '@dure/foundation';
+import type { RegistriesConfig } from '@dure/images';
 import { type JoinToken, parseJoinToken } from './join-token.ts';
+import { readRegistries } from './registries-file.ts';
 
 /** Everything that the agent is told; frozen, checked, complete. */
 export interface Config {
@@ -24,6 +26,7 @@ export interface Config {
   readonly clusterDomain: string;
   readonly clusterCIDRs: readonly string[];
   readonly serviceCIDRs: readonly string[];
+  readonly registries: RegistriesConfig;
   readonly labels: Readonly<Record<string, string>>;
   readonly podsMax: number;
   readonly podPidsMax: number | undefined;
@@ -55,6 +58,7 @@ const OPTIONS = {
   'cluster-domain': { default: 'cluster.local', help: 'DNS zone of the cluster' },
   'cluster-cidr': { default: '10.42.0.0/16', help: 'addresses of all Pods' },
   'service-cidr': { default: '10.43.0.0/16', help: 'addresses of Services' },
+  registries: { default: '', help: 'JSON file: how to reach image registries; default: /etc/dure/registries.json, if there' },
   'node-labels': { default: '', help: 'further labels of the Node, key=value, comma separated' },
   'max-pods': { default: '110', help: 'Pods that run here at most' },
   'pod-max-pids': { default: '', help: 'processes of a Pod at most; default: no limit' },
@@ -131,6 +135,12 @@ export function parseConfig(argv: readonly string[], env: Readonly<Record<string
     joinToken = parseJoinToken(token, text('ca-hash') || undefined);
     check(joinToken !== undefined, '--token: expected dure1.<ca>.<id>.<secret>, or <id>.<secret> together with --ca-hash sha256:<hex>');
   }
+  let registries: RegistriesConfig = {};
+  try {
+    registries = readRegistries(text('registries'));
+  } catch (error) {
+    faults.push(messageOf(error));
+  }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
     command: positionals[0] === 'tear-down' ? 'tear-down' : 'run',
@@ -147,6 +157,7 @@ export function parseConfig(argv: readonly string[], env: Readonly<Record<string
     clusterDomain: text('cluster-domain'),
     clusterCIDRs: list('cluster-cidr'),
     serviceCIDRs: list('service-cidr'),
+    registries,
     labels,
     podsMax,
     podPidsMax,

@@ -16,6 +16,8 @@ export interface RegistryOptions {
   readonly tls?: boolean;
   /** Default: a free one. */
   readonly port?: number;
+  /** Where to listen. Default: loopback only. */
+  readonly address?: string;
 }
 
 /** Debian's `docker-registry` on loopback, with storage that goes with it. */
@@ -39,7 +41,12 @@ export async function registryUnavailable(): Promise<string | undefined> {
 }
 
 /** Starts a registry and waits until it answers. @throws {Error} with its output, if it does not. */
-export async function startRegistry({ credentials, tls = false, port: wanted }: RegistryOptions = {}): Promise<TestRegistry> {
+export async function startRegistry({
+  credentials,
+  tls = false,
+  port: wanted,
+  address = '127.0.0.1',
+}: RegistryOptions = {}): Promise<TestRegistry> {
   const program = await registryProgram();
   const directory = await mkdtemp(join(tmpdir(), `dure-registry-${process.pid}-`));
   const port = wanted ?? (await freePort());
@@ -48,7 +55,7 @@ export async function startRegistry({ credentials, tls = false, port: wanted }: 
     version: 0.1,
     log: { level: 'info' },
     storage: { filesystem: { rootdirectory: storageDirectory }, delete: { enabled: true } },
-    http: { addr: `127.0.0.1:${port}`, ...(tls ? { tls: await makeCertificate(directory) } : {}) },
+    http: { addr: `${address}:${port}`, ...(tls ? { tls: await makeCertificate(directory) } : {}) },
     ...(credentials === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: await makeHtpasswd(directory, credentials) } } }),
   };
   // JSON is YAML, too.

@@ -34,10 +34,20 @@ export async function runUp(options: UpCommandOptions): Promise<void> {
 }
 
 /** Starts this command again in a session of its own and passes its words on until it is ready. */
-async function detach({ dataDir, listen, nodes }: UpCommandOptions): Promise<void> {
+async function detach({ dataDir, listen, nodes, registries }: UpCommandOptions): Promise<void> {
   mkdirSync(join(dataDir, 'logs'), { recursive: true });
   const log = openSync(join(dataDir, 'logs', 'up.log'), 'a', 0o600);
-  const args = [process.argv[1] ?? '', 'up', '--data-dir', dataDir, '--listen', listen, '--nodes', String(nodes)];
+  const args = [
+    process.argv[1] ?? '',
+    'up',
+    '--data-dir',
+    dataDir,
+    '--listen',
+    listen,
+    '--nodes',
+    String(nodes),
+    ...(registries === undefined ? [] : ['--registries', registries]),
+  ];
   const child = spawn(process.execPath, args, {
     detached: true,
     stdio: ['ignore', log, log, 'pipe'],

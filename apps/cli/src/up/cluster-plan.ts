@@ -17,6 +17,8 @@ export interface UpOptions {
   /** `HOST:PORT` of the API server. */
   readonly listen: string;
   readonly nodes: number;
+  /** JSON file that says how to reach image registries; `undefined`: each at its own name. */
+  readonly registries: string | undefined;
 }
 
 /** V8 settings of our processes: small young and old generations, since each holds little and memory is the scarcer good. */
@@ -71,10 +73,21 @@ export function controlPlaneProcess({ dataDir, listen }: UpOptions, advertiseAdd
 }
 
 /** @param joinToken Used once; a node that has its certificate ignores it. */
-export function agentProcess({ dataDir, listen }: UpOptions, node: LocalNode, server: string, joinToken: string): SupervisedProcess {
+export function agentProcess(
+  { dataDir, listen, registries }: UpOptions,
+  node: LocalNode,
+  server: string,
+  joinToken: string,
+): SupervisedProcess {
   return {
     name: `agent ${node.name}`,
-    argv: onNode(node, [...nodeProgram('node-agent'), ...agentArguments(dataDir, node), '--server', `https://${server}:${portOf(listen)}`]),
+    argv: onNode(node, [
+      ...nodeProgram('node-agent'),
+      ...agentArguments(dataDir, node),
+      '--server',
+      `https://${server}:${portOf(listen)}`,
+      ...(registries === undefined ? [] : ['--registries', registries]),
+    ]),
     env: { ...environment(), DURE_JOIN_TOKEN: joinToken },
     logPath: join(dataDir, 'logs', `agent-${node.name}.log`),
   };

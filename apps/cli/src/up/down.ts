@@ -37,7 +37,7 @@ export async function down(dataDir: string, { clock, progress }: { readonly cloc
   await progress.step('ending Pods and removing what they used', () => tearDownNodes(dataDir, state, progress));
   await removeLinks(state);
   await runCommands(planRemoveRunDirectory(mountPoints()));
-  const found = await leftovers();
+  const found = await leftovers(state.nodes.map(({ name }) => name));
   if (found.length > 0) throw new LeftoversError(found);
   removeState(dataDir);
   progress.say(`down: no process, link, route, mount, cgroup or namespace of Dure is left on this machine; data stays in ${dataDir}`);

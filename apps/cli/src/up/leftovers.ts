@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './run-command.ts';
 import { mountPoints, RUN_DIR } from './run-directory.ts';
@@ -6,8 +6,11 @@ import { mountPoints, RUN_DIR } from './run-directory.ts';
 /** Names that only Dure gives: how its traces are told from the machine's own. */
 const OURS = /^dure/;
 
-/** What of Dure is on this machine now, one line each: links, routes through them, nftables tables, mounts, cgroups, the run directory. */
-export async function leftovers(): Promise<readonly string[]> {
+/**
+ * What of Dure is on this machine now, one line each: links, routes through them, nftables tables, mounts, cgroups, the run directory.
+ * @param nodes Whose cgroups to look for: the tree may hold those of other clusters, in other network namespaces.
+ */
+export async function leftovers(nodes: readonly string[]): Promise<readonly string[]> {
   const [links, routes, tables] = await Promise.all([
     runCommand({ argv: ['ip', '-json', 'link', 'show'] }),
     runCommand({ argv: ['ip', '-json', 'route', 'show', 'table', 'all'] }),
@@ -18,7 +21,7 @@ export async function leftovers(): Promise<readonly string[]> {
     ...routesIn(routes),
     ...tablesIn(tables),
     ...mountsIn(mountPoints()),
-    ...cgroupsUnder(mountPoints()),
+    ...cgroupsOf(nodes, mountPoints()),
     ...(existsSync(RUN_DIR) ? [`directory ${RUN_DIR}`] : []),
   ];
 }
@@ -47,14 +50,10 @@ function mountsIn(points: ReadonlyMap<string, string>): readonly string[] {
   return [...points.keys()].filter((point) => point === RUN_DIR || point.startsWith(`${RUN_DIR}/`)).map((point) => `mount ${point}`);
 }
 
-function cgroupsUnder(points: ReadonlyMap<string, string>): readonly string[] {
+function cgroupsOf(nodes: readonly string[], points: ReadonlyMap<string, string>): readonly string[] {
   const roots = [...points].filter(([, type]) => type === 'cgroup2').map(([point]) => join(point, 'dure'));
   return roots
-    .filter((root) => existsSync(root))
-    .flatMap((root) => [
-      `cgroup ${root}`,
-      ...readdirSync(root, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map(({ name }) => `cgroup ${join(root, name)}`),
-    ]);
+    .flatMap((root) => nodes.map((node) => join(root, node)))
+    .filter((path) => existsSync(path))
+    .map((path) => `cgroup ${path}`);
 }
