@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createLogger, systemClock, systemRandom } from '@dure/foundation';
 import { ConfigError, parseConfig, USAGE } from './config.ts';
 import { runServiceProxy } from './run.ts';
@@ -17,6 +18,8 @@ async function main(): Promise<void> {
     const config = parseConfig(argv);
     const log = createLogger({ level: config.logLevel });
     const stop = new AbortController();
+    // Everything that runs listens to this one signal.
+    setMaxListeners(0, stop.signal);
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
     await runServiceProxy(config, { clock: systemClock, random: systemRandom, log }, stop.signal);
   } catch (error) {

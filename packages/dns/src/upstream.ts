@@ -55,7 +55,10 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 
   const attempt = async (server: UpstreamServer, question: Buffer, signal: AbortSignal): Promise<Buffer | undefined> => {
     const timer = new AbortController();
-    const deadline = clock.sleep(timeoutMs, AbortSignal.any([signal, timer.signal])).then(
+    // Taken off again below: the caller's signal lives as long as the process.
+    const stop = (): void => timer.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    const deadline = clock.sleep(timeoutMs, timer.signal).then(
       () => undefined,
       () => undefined,
     );
@@ -66,6 +69,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       // What does not fit a datagram is asked for again over TCP; the cut answer is better than none.
       return (await Promise.race([askTcp(server, message, timer.signal), deadline])) ?? answer;
     } finally {
+      signal.removeEventListener('abort', stop);
       timer.abort();
     }
   };
