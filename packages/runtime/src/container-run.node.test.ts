@@ -5,7 +5,7 @@ import { compileStatic, footprint, logged, type Machine, openMachine, textOf, wh
 
 const reason = whyNot();
 
-describe.skipIf(reason !== undefined)(`running a container${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(`running a container${reason === undefined ? '' : ` [skipped: ${reason}]`}`, () => {
   let machine: Machine;
   let sandbox: string;
 
@@ -225,6 +225,25 @@ describe.skipIf(reason !== undefined)(`running a container${reason === undefined
     });
     await expect(machine.runtime.startContainer(id)).rejects.toThrow('open mount source /does/not/exist: no such file or directory');
     await machine.runtime.removeContainer(id);
+  });
+
+  it('ends what was begun when a start is called back', async () => {
+    for (const delayMs of [0, 1, 3, 6, 12]) {
+      const id = await machine.create(sandbox, ['sleep', '9191']);
+      const stop = new AbortController();
+      const started = machine.runtime.startContainer(id, stop.signal);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      stop.abort(new Error('no longer wanted'));
+      const outcome = await started.then(
+        () => 'started',
+        (error: Error) => error.message,
+      );
+      // Whoever was told that it runs finds it running; nobody else finds anything.
+      const state = (await machine.runtime.containerStatus(id))?.state;
+      expect([outcome, state]).toEqual(outcome === 'started' ? ['started', 'running'] : ['no longer wanted', 'exited']);
+      await machine.runtime.removeContainer(id);
+    }
+    expect((await footprint(machine.directory)).processes).toEqual([]);
   });
 
   it('creates the same container once', async () => {

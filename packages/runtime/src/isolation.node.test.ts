@@ -13,7 +13,7 @@ function field(status: string, name: string): string | undefined {
   return new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1];
 }
 
-describe.skipIf(reason !== undefined)(`what a container may do${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(`what a container may do${reason === undefined ? '' : ` [skipped: ${reason}]`}`, () => {
   let machine: Machine;
   let sandbox: string;
 

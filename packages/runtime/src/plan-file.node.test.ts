@@ -17,7 +17,7 @@ const reason = whyNot();
 const run = promisify(execFile);
 const native = fileURLToPath(new URL('../native', import.meta.url));
 
-describe.skipIf(reason !== undefined)(`plans that dure-run refuses${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(`plans that dure-run refuses${reason === undefined ? '' : ` [skipped: ${reason}]`}`, () => {
   let directory: string;
   /** dure-run with the compiler's checks of memory and undefined behaviour. */
   let checked: string;

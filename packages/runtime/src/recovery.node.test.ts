@@ -22,7 +22,7 @@ interface Agent {
   readonly gone: Promise<void>;
 }
 
-describe.skipIf(reason !== undefined)(`what outlives whom${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(`what outlives whom${reason === undefined ? '' : ` [skipped: ${reason}]`}`, () => {
   let machine: Machine;
 
   beforeAll(async () => {

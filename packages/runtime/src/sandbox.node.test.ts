@@ -5,7 +5,7 @@ import { footprint, logged, type Machine, openMachine, whyNot } from './testing/
 
 const reason = whyNot();
 
-describe.skipIf(reason !== undefined)(`sandboxes${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(`sandboxes${reason === undefined ? '' : ` [skipped: ${reason}]`}`, () => {
   let machine: Machine;
 
   beforeAll(async () => {

@@ -5,7 +5,7 @@ import { collect, logged, type Machine, openMachine, textOf, until, whyNot } fro
 
 const reason = whyNot();
 
-describe.skipIf(reason !== undefined)(`exec, attach and terminals${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(`exec, attach and terminals${reason === undefined ? '' : ` [skipped: ${reason}]`}`, () => {
   let machine: Machine;
   let sandbox: string;
   /** A container that only waits. */
