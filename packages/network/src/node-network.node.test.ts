@@ -170,6 +170,15 @@ describe.skipIf(reason)(`a node network on two nodes with a router between${skip
     const server = await whoCalls(lab, b.namespacePath, '0.0.0.0', 80);
     expect(await ask(lab, a.namespacePath, b.ip, 80)).toBe(a.ip);
     expect(await ask(lab, one.namespacePath, b.ip, 80)).toBe('10.42.1.0');
+    // Packets of full size do not fit the tunnel: both directions must learn that.
+    const bulk = createServer((socket) => socket.end('x'.repeat(1 << 20)));
+    {
+      using sockets = openNamespaceSockets(lab.syscalls, b.namespacePath);
+      bulk.listen({ fd: sockets.listenTcp('0.0.0.0', 81) });
+    }
+    expect(await ask(lab, a.namespacePath, b.ip, 81)).toHaveLength(1 << 20);
+    expect(await ask(lab, one.servicesNamespacePath, b.ip, 81)).toHaveLength(1 << 20);
+    bulk.close();
     // Elsewhere: the ways to the others are set all the same.
     const lost = { name: 'lost', internalIPs: [one.address], podCIDRs: ['10.42.9.0/24'] };
     await expect(one.request({ kind: 'setPeers', peers: [lost, two.peer] })).rejects.toThrow('no route to the addresses of lost');
