@@ -8,6 +8,7 @@ export type HostChange =
   | { readonly kind: 'network-namespace'; readonly path: string }
   | { readonly kind: 'nftables-table'; readonly family: string; readonly name: string }
   | { readonly kind: 'route'; readonly destination: string; readonly link: string; readonly via?: string }
+  | { readonly kind: 'unreachable-route'; readonly destination: string }
   | { readonly kind: 'sysctl'; readonly name: string; readonly found: string; readonly set: string };
 
 /** What was changed on a host. A change is in the ledger before it is made, and leaves it after it was undone. */
@@ -81,6 +82,8 @@ function keyOf(change: HostChange): string {
       return `nftables-table ${change.family} ${change.name}`;
     case 'route':
       return `route ${change.destination} ${change.link} ${change.via ?? ''}`;
+    case 'unreachable-route':
+      return `unreachable-route ${change.destination}`;
     case 'sysctl':
       return `sysctl ${change.name}`;
   }

@@ -19,7 +19,7 @@ const SO_REUSEPORT = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
-/** 5 minutes of silence until a client is asked whether it still lives; an answer costs it nothing. */
+/** 5 minutes of silence until a peer is asked whether it still lives; an answer costs it nothing. */
 const KEEPALIVE_IDLE_S = Uint8Array.of(300 & 0xff, 300 >> 8, 0, 0);
 const SOL_IP = 0;
 const IP_FREEBIND = 15;
@@ -101,6 +101,8 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
       const fd = open(address, SOCK_STREAM);
       closeOnError(fd, () => {
         syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
+        syscalls.setSocketOption(fd, SOL_SOCKET, SO_KEEPALIVE, ON);
+        syscalls.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
         syscalls.connect(fd, socketAddress(address, port));
       });
       const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = { fd, allowHalfOpen: true, readable: true, writable: true };

@@ -55,11 +55,10 @@ export interface Link {
 export interface Route {
   readonly destination: string;
   readonly via?: string;
-  readonly linkIndex: number;
-  /** Preferred source address. */
-  readonly source?: string;
-  /** `local`: the destination is delivered here. */
-  readonly type?: 'unicast' | 'local';
+  /** Absent only for `unreachable`. */
+  readonly linkIndex?: number;
+  /** `local`: the destination is delivered here. `unreachable`: senders are told that there is no way. */
+  readonly type?: 'unicast' | 'local' | 'unreachable';
 }
 
 /** How the kernel would send to an address. */
@@ -84,13 +83,13 @@ const IFLA_INFO = { KIND: 1, DATA: 2 };
 const VETH_INFO_PEER = 1;
 const IFLA_VXLAN = { ID: 1, LEARNING: 7, PORT: 15 };
 const IFA = { ADDRESS: 1, LOCAL: 2 };
-const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PREFSRC: 7, TABLE: 15 };
+const RTA = { DST: 1, OIF: 4, GATEWAY: 5 };
 const NDA = { DST: 1, LLADDR: 2 };
 const IFF_UP = 1;
 const RTNH_F_ONLINK = 4;
 const RT_TABLE = { MAIN: 254, LOCAL: 255 };
 const RT_SCOPE = { UNIVERSE: 0, LINK: 253, HOST: 254 };
-const RTN = { UNICAST: 1, LOCAL: 2 };
+const RTN = { unicast: 1, local: 2, unreachable: 7 };
 const NUD_PERMANENT = 0x80;
 const NTF_SELF = 2;
 
@@ -253,7 +252,7 @@ export class Netlink implements Disposable {
       const via = attributes.get(RTA.GATEWAY);
       return {
         linkIndex: attributes.get(RTA.OIF)?.readUInt32LE(0) ?? 0,
-        isLocal: answer.readUInt8(7) === RTN.LOCAL,
+        isLocal: answer.readUInt8(7) === RTN.local,
         ...(via && { via: renderAddress(via) }),
       };
     } catch (error) {
@@ -329,26 +328,22 @@ export class Netlink implements Disposable {
     });
   }
 
-  #route(verb: string, type: number, flags: number, { destination, via, linkIndex, source, type: kind = 'unicast' }: Route): void {
+  #route(verb: string, message: number, flags: number, { destination, via, linkIndex, type = 'unicast' }: Route): void {
     const { base, prefixLength } = parseCidr(destination);
-    const isLocal = kind === 'local';
     const header = routeHeader({
       family: familyNumber(base),
       prefixLength,
-      table: isLocal ? RT_TABLE.LOCAL : RT_TABLE.MAIN,
+      table: type === 'local' ? RT_TABLE.LOCAL : RT_TABLE.MAIN,
       protocol: ROUTE_PROTOCOL,
-      scope: isLocal ? RT_SCOPE.HOST : via === undefined ? RT_SCOPE.LINK : RT_SCOPE.UNIVERSE,
-      type: isLocal ? RTN.LOCAL : RTN.UNICAST,
+      scope: type === 'local' ? RT_SCOPE.HOST : type === 'unicast' && via === undefined ? RT_SCOPE.LINK : RT_SCOPE.UNIVERSE,
+      type: RTN[type],
       // The gateway is reached over the link whatever the other routes say.
       flags: via === undefined ? 0 : RTNH_F_ONLINK,
     });
-    const attributes: Attribute[] = [
-      [RTA.DST, base],
-      [RTA.OIF, u32(linkIndex)],
-    ];
+    const attributes: Attribute[] = [[RTA.DST, base]];
+    if (linkIndex !== undefined) attributes.push([RTA.OIF, u32(linkIndex)]);
     if (via !== undefined) attributes.push([RTA.GATEWAY, parseAddress(via)]);
-    if (source !== undefined) attributes.push([RTA.PREFSRC, parseAddress(source)]);
-    this.#request(`${verb} route ${destination}${via === undefined ? '' : ` via ${via}`}`, type, flags, header, attributes);
+    this.#request(`${verb} route ${destination}${via === undefined ? '' : ` via ${via}`}`, message, flags, header, attributes);
   }
 
   #forgiving(codes: readonly string[], action: () => unknown): void {

@@ -98,6 +98,12 @@ describe.skipIf(reason)(`a node network on two nodes that share a link${skipped}
     service.close();
   });
 
+  it('tells senders that an address has no Pod', async () => {
+    await expect(ask(lab, a.namespacePath, '10.42.1.200', 80)).rejects.toThrow('EHOSTUNREACH');
+    await expect(ask(lab, a.namespacePath, '10.42.2.200', 80)).rejects.toThrow('EHOSTUNREACH');
+    await expect(ask(lab, one.namespacePath, '10.42.1.200', 80)).rejects.toThrow('EHOSTUNREACH');
+  });
+
   it('hides Pods behind the node towards the rest of the world', async () => {
     const server = await whoCalls(lab, two.namespacePath, '0.0.0.0', 81);
     expect(await ask(lab, a.namespacePath, two.address, 81)).toBe(one.address);

@@ -100,6 +100,9 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
     ledger.record({ kind: 'nftables-table', family: NFTABLES_FAMILY, name: nftablesTableName(nodeName) });
     ledger.record({ kind: 'network-namespace', path: servicesNamespacePath });
     setSysctl(ledger, 'net/ipv4/ip_forward', '1');
+    // Addresses that no Pod has now: senders hear that at once, instead of their packets leaving by the default route.
+    ledger.record({ kind: 'unreachable-route', destination: podRange });
+    host.setRoute({ destination: podRange, type: 'unreachable' });
     createNetworkNamespace(syscalls, servicesNamespacePath);
     connect(names.services, servicesNamespacePath, ownAddress);
     using inside = Netlink.open(syscalls, servicesNamespacePath);
@@ -188,6 +191,9 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
           });
         return;
       }
+      case 'unreachable-route':
+        host.deleteRoute({ destination: change.destination, type: 'unreachable' });
+        return;
       case 'sysctl':
         return restoreSysctl(change.name, change.found, change.set);
     }

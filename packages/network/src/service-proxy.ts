@@ -64,7 +64,11 @@ export function createServiceProxy({ log, clock, random, services, node, limits 
   const balancers = new Map<string, EndpointBalancer>();
   const open = new Map<string, OpenListener>();
   const failed = new Map<string, { readonly wanted: WantedListener; reason: string }>();
-  const tcp = { log, clock, backends: services, relays, connectionsMax };
+  let turnedAway = 0;
+  const onTurnedAway = (): void => {
+    turnedAway += 1;
+  };
+  const tcp = { log, clock, backends: services, relays, connectionsMax, onTurnedAway };
   const udp = { log, clock, backends: services, flowsMax: udpFlowsMax, idleMs: udpIdleMs };
   let isClosed = false;
 
@@ -102,6 +106,8 @@ export function createServiceProxy({ log, clock, random, services, node, limits 
     for (const relay of relays) relay.tick(nowMs, connectTimeoutMs);
     for (const { udp: listener } of open.values()) listener?.sweep(nowMs);
     for (const { wanted } of failed.values()) tryOpen(wanted);
+    if (turnedAway > 0) log.warn('too many connections, clients turned away', { connectionsMax, turnedAway });
+    turnedAway = 0;
   };
 
   const drain = async (signal: AbortSignal): Promise<void> => {

@@ -13,6 +13,8 @@ export interface TcpContext {
   /** Connections under way, of all listeners. */
   readonly relays: Set<TcpRelay>;
   readonly connectionsMax: number;
+  /** Told of each client turned away because there are too many. */
+  readonly onTurnedAway: () => void;
 }
 
 export interface ProxyListener {
@@ -31,9 +33,13 @@ export function listenTcp(fd: number, balancer: EndpointBalancer, context: TcpCo
   return { close: () => void server.close() };
 }
 
-function accept(client: Socket, balancer: EndpointBalancer, { log, clock, backends, relays, connectionsMax }: TcpContext): void {
+function accept(
+  client: Socket,
+  balancer: EndpointBalancer,
+  { log, clock, backends, relays, connectionsMax, onTurnedAway }: TcpContext,
+): void {
   if (relays.size >= connectionsMax) {
-    log.warn('too many connections, client turned away', { connectionsMax });
+    onTurnedAway();
     client.resetAndDestroy();
     return;
   }
