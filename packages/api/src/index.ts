@@ -11,6 +11,17 @@ export {
   parseCidr,
   parseIP,
 } from './address-syntax.ts';
+export {
+  type Applied,
+  ApplyConflictError,
+  applyFields,
+  type FieldConflict,
+  managedFieldEntries,
+  trackUpdate,
+  type WriteContext,
+} from './apply/apply.ts';
+export { emptyFieldSet, FieldSet, fieldSetFromJson, renderPath } from './apply/field-set.ts';
+export { MissingKeyError, TypedSchema } from './apply/typed-value.ts';
 export type {
   Json,
   JsonObject,
@@ -620,6 +631,7 @@ export {
 export { builtinKinds } from './kinds/builtin.ts';
 export { decodeObject } from './kinds/decode-object.ts';
 export { type PodQosClass, podQosClass } from './kinds/pods/pod-qos.ts';
+export { validateEphemeralContainersUpdate, validatePodResize } from './kinds/pods/pod-update-validation.ts';
 export { type PodSummary, summarizePod } from './kinds/tables/pod.ts';
 export { validateChangedObject, validateChangedStatus, validateNewObject } from './kinds/validate-object.ts';
 export {
@@ -760,6 +772,7 @@ export {
 } from './resources.ts';
 export { builtinSchemas, resolve as resolveSchema, schemaBook } from './schema/builtin-book.ts';
 export { type Decoded, DecodeError, decodeBySchema } from './schema/decode.ts';
+export { validateRequired } from './schema/required-fields.ts';
 export { decodeStructural } from './schema/structural.ts';
 export { validateNode, validateStructural } from './schema/structural-validation.ts';
 export {

@@ -144,6 +144,7 @@ class Decoder {
       case 'array':
         return [];
       case 'string':
+        if (node.ref === TIME || node.ref === MICRO_TIME) return null;
         return node.ref === QUANTITY ? '0' : '';
       case 'boolean':
         return false;
