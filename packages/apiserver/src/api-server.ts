@@ -72,6 +72,8 @@ export interface ApiServerOptions {
   readonly metrics?: (reads: ObjectReader) => MetricsSource;
   /** Where Services get addresses and node ports. Default: none are given out. */
   readonly services?: ServiceAllocationOptions;
+  /** Further documents by their exact path, such as `/openid/v1/jwks`; rendered for each request. */
+  readonly documents?: Readonly<Record<string, { readonly contentType: string; render(): unknown }>>;
   readonly version?: string;
   readonly inFlight?: InFlightLimits;
   /** Deadline of requests that are not long-running. Default 60 s. */
@@ -219,6 +221,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ['/livez', healthHandler('livez', checks)],
     ['/readyz', healthHandler('readyz', checks)],
   ];
+  for (const [path, { contentType, render }] of Object.entries(options.documents ?? {})) {
+    exact.set(path, async () => textResponse(200, `${JSON.stringify(render())}\n`, contentType));
+  }
   exact.set('/', async () => jsonResponse(200, { paths: [...exact.keys(), ...prefixes.map(([prefix]) => prefix)].sort() }));
 
   const handler = requestPipeline({

@@ -97,6 +97,8 @@ describe.skipIf(!hasKubectl)('kubectl (skipped where it is not on PATH)', () => 
   it('describes, explains and lists what there is', async () => {
     expect(await kubectl('describe', 'deploy', 'web')).toMatch(/Replicas: +2 desired/);
     expect(await kubectl('explain', 'deployment.spec.template.spec.containers.ports')).toContain('containerPort\t<integer> -required-');
+    expect(await kubectl('explain', 'pod.spec.restartPolicy')).toContain('When containers that ended are started again');
+    expect(await kubectl('explain', 'deploy')).toContain('Deployment keeps a number of equal Pods running');
     expect(await kubectl('explain', 'pod', '--recursive')).toContain('terminationGracePeriodSeconds');
     expect(await kubectl('api-resources', '--api-group=apps', '-o', 'name')).toContain('deployments.apps\n');
     expect(await kubectl('api-versions')).toContain('apps/v1\n');

@@ -83,7 +83,7 @@ class Collector {
         const node = this.#book.get(name);
         if (node === undefined) return;
         this.#schemas.set(name, {}); // Marks it as under way: definitions refer to each other in circles.
-        this.#schemas.set(name, this.#render(node));
+        this.#schemas.set(name, this.#render(described(name, node)));
       }
     }
     if (gvk !== undefined) this.#mark(name, gvk);
@@ -151,6 +151,20 @@ class Collector {
       rendered['type'] = 'string';
     return rendered;
   }
+}
+
+/** `node` with our texts where it has none of its own. */
+function described(name: string, node: SchemaNode): SchemaNode {
+  const description = node.description ?? describeType(name);
+  const properties = Object.entries(node.properties ?? {}).map(([field, child]): [string, SchemaNode] => {
+    const text = child.description ?? describeField(name, field);
+    return [field, text === undefined ? child : { ...child, description: text }];
+  });
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...node,
+    ...(node.properties === undefined ? {} : { properties: Object.fromEntries(properties) }),
+  };
 }
 
 /** What the older dialect has no words for. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { forbiddenRequest, StatusError, timeout, unauthorized } from '@dure/api';
 import type { Clock, Logger } from '@dure/foundation';
 import type { Authenticator } from '../contract/authenticator.ts';
@@ -48,6 +49,7 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       if (!longRunning && request.user === undefined) leave = inFlight.enter(request.method);
       const deadline = longRunning ? undefined : deadlineOf(deps, request, ended.signal);
       const signal = deadline === undefined ? request.signal : AbortSignal.any([request.signal, deadline]);
+      setMaxListeners(0, signal); // A deletecollection waits for many writes at once.
       const user = await identify(deps, request, signal);
       await permit(deps, user, info, request.query, signal);
       const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message) };

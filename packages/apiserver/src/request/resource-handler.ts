@@ -69,6 +69,8 @@ export class ResourceRouter {
       return special(call, kind);
     }
     if (info.subresource === '' && !definition.verbs.includes(info.verb as Verb)) throw unsupportedMethod(definition);
+    if (kind.version.deprecated === true)
+      call.warn(`${info.group === '' ? '' : `${info.group}/`}${info.version} ${definition.kind} is deprecated`);
     return this.#stored(call, kind);
   }
 
