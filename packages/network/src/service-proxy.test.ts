@@ -168,6 +168,64 @@ describe('a service proxy on loopback', () => {
     client.close();
   });
 
+  it('loses no request while every endpoint is replaced, again and again', { timeout: 60_000 }, async () => {
+    const start = async (): Promise<{ server: Server; port: number }> => {
+      const port = await serve((socket) => socket.on('data', () => socket.end('pong')));
+      return { server: servers.at(-1) as Server, port };
+    };
+    const entry = table([]).services[0];
+    const [servicePort] = entry?.ports ?? [];
+    if (!entry || !servicePort) throw new Error('no table');
+    const endpoint = (port: number, isLeaving: boolean): ServiceEndpoint => ({
+      address: '127.0.0.1',
+      port,
+      ready: !isLeaving,
+      serving: true,
+      terminating: isLeaving,
+      local: true,
+      zoneHints: [],
+    });
+    const tell = (running: readonly { port: number }[], leaving: readonly { port: number }[]): void => {
+      const endpoints = [...running.map(({ port }) => endpoint(port, false)), ...leaving.map(({ port }) => endpoint(port, true))];
+      proxy.update({ services: [{ ...entry, ports: [{ ...servicePort, endpoints }] }] });
+    };
+    let running = [await start(), await start(), await start()];
+    tell(running, []);
+    const done = new AbortController();
+    const failures: unknown[] = [];
+    let answered = 0;
+    const client = async (): Promise<void> => {
+      while (!done.signal.aborted) {
+        const socket = dial();
+        try {
+          socket.write('ping');
+          let answer = '';
+          for await (const chunk of socket) answer += String(chunk);
+          if (answer !== 'pong') throw new Error(`answered ${JSON.stringify(answer)}`);
+          answered += 1;
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    const clients = Array.from({ length: 16 }, client);
+    for (let round = 0; round < 20; round += 1) {
+      const leaving = running;
+      running = [await start(), await start(), await start()];
+      tell(running, leaving);
+      await setTimeout(20);
+      for (const { server } of leaving) server.close();
+      // The table still names them: clients that reach one are refused, and must not notice.
+      if (round % 2 === 0) tell(leaving.slice(0, 1).concat(running), []);
+      await setTimeout(20);
+      tell(running, []);
+    }
+    done.abort();
+    await Promise.all(clients);
+    expect(failures).toEqual([]);
+    expect(answered).toBeGreaterThan(100);
+  });
+
   it('forgets connections that have ended', async () => {
     const echo = await serve((socket) => socket.pipe(socket));
     proxy.update(table([echo]));
