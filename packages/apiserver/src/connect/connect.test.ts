@@ -8,9 +8,10 @@ import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PodDialer } from '../contract/node-dialer.ts';
 import { type TestClient, testClient } from '../testing/test-client.ts';
 import { startTestServer, type TestServer } from '../testing/test-server.ts';
-import { nodeDialer } from './dialers.ts';
+import { nodeDialer, podDialer } from './dialers.ts';
 
 const context = { clock: systemClock, random: systemRandom };
 const PODS = '/api/v1/namespaces/default/pods';
@@ -74,7 +75,7 @@ beforeAll(async () => {
     await once(listening, 'listening');
   }
   const tls = { ca: authority.certificatePem, cert: own.certificatePem, key: own.privateKeyPem };
-  server = await startTestServer(new KindRegistry(builtinKinds), { nodes: nodeDialer(() => tls) });
+  server = await startTestServer(new KindRegistry(builtinKinds), { nodes: nodeDialer(() => tls), pods: podsAtLoopback() });
   client = testClient(server);
 
   const port = (agent.address() as AddressInfo).port;
@@ -117,6 +118,15 @@ afterAll(async () => {
   backend.closeAllConnections();
   backend.close();
 });
+
+/** Dials this machine whatever the Pod's address: the API refuses loopback addresses in endpoints. */
+function podsAtLoopback(): PodDialer {
+  const dialer = podDialer();
+  return {
+    request: (target, request, signal) => dialer.request({ ...target, host: '127.0.0.1' }, request, signal),
+    connect: (target, signal) => dialer.connect({ ...target, host: '127.0.0.1' }, signal),
+  };
+}
 
 /** Upgrades through the server over HTTP/1.1 and sends `text` to be echoed. */
 async function upgrade(
@@ -234,7 +244,7 @@ describe('proxy', () => {
         metadata: { name: 's-1', labels: { 'kubernetes.io/service-name': 's' } },
         addressType: 'IPv4',
         ports: [{ name: 'http', port, protocol: 'TCP' }],
-        endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
+        endpoints: [{ addresses: ['10.42.0.9'], conditions: { ready: true } }],
       },
     });
     await expect

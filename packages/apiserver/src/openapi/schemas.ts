@@ -1,4 +1,5 @@
 import type { JsonObject, KindDefinition, KindRegistry, SchemaBook, SchemaNode } from '@dure/api';
+import { describeField, describeType } from './descriptions.ts';
 
 /** Which dialect a document is written in. */
 export type Dialect = 'v2' | 'v3';
