@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Container, Pod, Volume } from '@dure/api';
 import type { Client } from '@dure/client';
@@ -203,8 +203,29 @@ export class VolumeManager {
       held.paths.set(volume.name, path);
     } catch (error) {
       if (signal.aborted) throw error;
+      if (await this.#useAsItIs(held, volume, error)) return;
       throw new VolumeError(volume.name, messageOf(error), { cause: error });
     }
+  }
+
+  /** What a former process rendered serves while the API server is away; it is brought up to date as soon as that is possible. */
+  async #useAsItIs(held: PodVolumes, volume: Volume, error: unknown): Promise<boolean> {
+    if (!isRendered(volume)) return false;
+    const path = this.#renderedPath(held.pod, volume);
+    const isThere = await lstat(join(path, '..data')).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return false;
+    const { clock, log } = this.#options;
+    const { signal } = held.stop;
+    log.warn('volume serves as it was rendered before', { pod: podKey(held.pod), volume: volume.name, error });
+    held.paths.set(volume.name, path);
+    clock.sleep(RETRY_MS, signal).then(
+      () => this.#rerender(held, ({ name }) => name === volume.name),
+      () => undefined,
+    );
+    return true;
   }
 
   async #place(held: PodVolumes, volume: Volume, signal: AbortSignal): Promise<string> {
@@ -251,8 +272,8 @@ export class VolumeManager {
 
   async #render(held: PodVolumes, volume: Volume, signal: AbortSignal): Promise<string> {
     const { pod } = held;
-    const { memoryDir, random } = this.#options;
-    const path = join(memoryDir, pod.metadata.uid, 'rendered', volume.name);
+    const { random } = this.#options;
+    const path = this.#renderedPath(pod, volume);
     const payload = await this.#payload(held, volume, signal);
     await mkdir(path, { recursive: true, mode: 0o755 });
     const gid = pod.spec?.securityContext?.fsGroup;
@@ -383,6 +404,10 @@ export class VolumeManager {
         { cause: error },
       );
     }
+  }
+
+  #renderedPath(pod: Pod, { name }: Volume): string {
+    return join(this.#options.memoryDir, pod.metadata.uid, 'rendered', name);
   }
 
   #diskPath(pod: Pod, kind: string, name: string): string {
