@@ -208,7 +208,8 @@ static void client_remove(unsigned index) {
   free(client->out);
   free(client->in);
   clients[index] = clients[--client_count];
-  if (gave && program->stdin_mode == STDIN_ONCE) stdin_ending = true;
+  /* A terminal stays: who detaches from it has not ended its input. */
+  if (gave && program->stdin_mode == STDIN_ONCE && !program->terminal) stdin_ending = true;
   if (owner && program->owned && !ending) program->end_session(program);
 }
 

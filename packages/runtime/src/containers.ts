@@ -89,6 +89,7 @@ export interface ContainersDeps {
 export class Containers {
   readonly #deps: ContainersDeps;
   readonly #known = new Map<string, Container>();
+  #closed = false;
 
   constructor(deps: ContainersDeps) {
     this.#deps = deps;
@@ -264,7 +265,7 @@ export class Containers {
     const socket = await this.#connect(id);
     const { stdin, tty } = container.config;
     const session = new FramedSession(socket, {
-      stdin: stdin || tty,
+      stdin,
       tty,
       // Closed by the container's end, or by us: only in the first case there is a code.
       whenCut: async () => {
@@ -277,7 +278,7 @@ export class Containers {
       (frame) => session.handle(frame),
       (error) => session.closed(error),
     );
-    socket.write(encodeFrame('A', Buffer.of(stdin || tty ? 1 : 0)));
+    socket.write(encodeFrame('A', Buffer.of(stdin ? 1 : 0)));
     return session;
   }
 
@@ -302,6 +303,7 @@ export class Containers {
 
   /** Lets go of every supervisor; they go on. */
   close(): void {
+    this.#closed = true;
     for (const container of this.#known.values()) container.control?.close();
   }
 
@@ -312,30 +314,15 @@ export class Containers {
     this.#known.set(stored.id, container);
     await this.#readRecords(container);
     if (container.exit !== undefined) return;
-    const socket = await this.#connect(stored.id).catch(() => undefined);
-    if (socket !== undefined) {
-      const control = new Control();
-      container.control = control;
-      let closed = (): void => undefined;
-      const end = new Promise<void>((resolve) => {
-        closed = resolve;
-      });
-      readFrames(
-        socket,
-        (frame) => control.handle(frame),
-        () => {
-          control.closed();
-          closed();
-        },
-      );
-      control.open(socket);
-      container.ended = end.then(() => this.#finish(container));
+    const control = await this.#reach(stored.id);
+    if (control !== undefined) {
+      container.ended = this.#follow(container, control);
       // An answer proves that the program runs, so its record is written by now.
       await control.signal(0).catch(() => undefined);
       await this.#readRecords(container);
       if (container.started !== undefined || container.exit !== undefined) return;
     }
-    if (container.started === undefined && socket === undefined) {
+    if (container.started === undefined && control === undefined) {
       // Never started, unless a start was under way: then its plan is there.
       const planned = await readFile(where.plan).then(
         () => true,
@@ -363,10 +350,6 @@ export class Containers {
     const { paths, cgroups, events, log } = this.#deps;
     const where = paths.container(container.id);
     const control = new Control();
-    let closed = (): void => undefined;
-    const end = new Promise<void>((resolve) => {
-      closed = resolve;
-    });
     try {
       const [facts] = await Promise.all([
         this.#facts(container),
@@ -384,16 +367,12 @@ export class Containers {
         args: ['run', where.plan],
         signal,
         onFrame: (frame) => control.handle(frame),
-        onClose: () => {
-          control.closed();
-          closed();
-        },
+        onClose: () => control.closed(),
       });
       if (start.kind === 'failed') throw new ContainerStartError(start.failure);
       control.open(start.socket);
       container.started = start.answer as StartedRecord;
-      container.control = control;
-      container.ended = end.then(() => this.#finish(container));
+      container.ended = this.#follow(container, control);
       events.emit({ kind: 'started', sandboxId: container.sandboxId, containerId: container.id });
       log.debug('container started', { containerId: container.id, pid: container.started.pid });
     } catch (error) {
@@ -454,6 +433,38 @@ export class Containers {
     if (target === undefined)
       throw new RuntimeStateError(`container ${config.pid.target}, whose PID namespace is to be joined, does not run`);
     return target;
+  }
+
+  /** Stays on the line until the container has ended and that is recorded. */
+  async #follow(container: Container, line: Control): Promise<void> {
+    try {
+      for (let control: Control | undefined = line; control !== undefined; control = await this.#reach(container.id)) {
+        container.control = control;
+        await control.ended;
+        // Our own letting go is no news about the container.
+        if (this.#closed) return;
+        await this.#readRecords(container);
+        if (container.exit !== undefined) break;
+        // Cut off without a record: either it was killed, or it only dropped this line. The socket tells.
+      }
+      await this.#finish(container);
+    } catch (error) {
+      this.#deps.log.error('the end of a container could not be recorded', { containerId: container.id, error });
+    }
+  }
+
+  /** A line to the supervisor; none when nobody listens any more. */
+  async #reach(id: string): Promise<Control | undefined> {
+    const socket = await this.#connect(id).catch(() => undefined);
+    if (socket === undefined) return undefined;
+    const control = new Control();
+    readFrames(
+      socket,
+      (frame) => control.handle(frame),
+      () => control.closed(),
+    );
+    control.open(socket);
+    return control;
   }
 
   /** The supervisor has ended: its exit record is there, or it was killed. */

@@ -13,8 +13,17 @@ export class ControlClosedError extends Error {
  */
 export class Control {
   readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  /** Resolves when the line is cut: by the supervisor's end, or by {@link close}. */
+  readonly ended: Promise<void>;
   #socket: Socket | undefined;
   #gone = false;
+  #end = (): void => undefined;
+
+  constructor() {
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
 
   /** Takes the socket once the supervisor is known to serve it. */
   open(socket: Socket): void {
@@ -31,6 +40,7 @@ export class Control {
   closed(): void {
     this.#gone = true;
     for (const { reject } of this.#waiting.splice(0)) reject(new ControlClosedError('the supervisor ended before it answered'));
+    this.#end();
   }
 
   /**

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { seededRandom } from '@dure/foundation';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseStat } from './process-identity.ts';
-import { footprint, type Machine, openMachine, textOf, waitForExit, whyNot } from './testing/machine.ts';
+import { footprint, logged, type Machine, openMachine, textOf, waitForExit, whyNot } from './testing/machine.ts';
 
 const reason = whyNot();
 const agentProcess = fileURLToPath(new URL('./testing/agent-process.ts', import.meta.url));
@@ -90,6 +90,21 @@ describe.skipIf(reason !== undefined)(`what outlives whom${reason === undefined 
       expect(last).toBe(`end ${lines.length}`);
       expect(lines).toEqual(lines.map((_, index) => `line ${index + 1}`));
     }
+    await machine.runtime.removeSandbox(sandbox);
+  });
+
+  it('containers outlive a runtime that is closed in order', async () => {
+    const sandbox = await machine.sandbox();
+    const id = await machine.start(sandbox, ['sh', '-c', 'trap "exit 12" TERM; echo ready; while :; do sleep 0.02; done']);
+    await logged(machine, id, 'ready');
+    for (let times = 0; times < 3; times += 1) {
+      await letGo();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      machine.runtime = await machine.reopen();
+      expect(await machine.runtime.containerStatus(id)).toMatchObject({ state: 'running' });
+    }
+    await machine.runtime.stopContainer(id, 10_000);
+    expect(await machine.runtime.containerStatus(id)).toMatchObject({ exitCode: 12 });
     await machine.runtime.removeSandbox(sandbox);
   });
 
