@@ -49,8 +49,9 @@ export class EndpointBalancer {
     return this.#endpoints.length === 0;
   }
 
-  get size(): number {
-    return this.#endpoints.length;
+  /** Whether it matters who the client is. */
+  get hasAffinity(): boolean {
+    return this.#affinityMs > 0;
   }
 
   /** Replaces the endpoints. @param affinitySeconds 0: none. */

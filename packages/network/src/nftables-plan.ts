@@ -25,6 +25,9 @@ export function nftablesTableName(nodeName: string): string {
 /**
  * The whole table as one transaction for `nft -f -`: replaces what was there, in one step.
  *
+ * Host ports answer on the node's loopback too, which needs `route_localnet` on the link; the guard keeps Pods from reaching the node's own
+ * loopback daemons that way.
+ *
  * `accept` in the forward chain ends this table's chain only: a drop policy in another table still drops. A host with such a policy needs a rule there.
  */
 export function renderNftables({ nodeName, podCIDR, unmasqueraded, linkPrefix, hostPorts }: NftablesState): string {
@@ -54,10 +57,15 @@ ${elements(oneAddress)}  }
   }
   chain output {
     type nat hook output priority -100; policy accept;
-    ip daddr != 127.0.0.0/8 meta l4proto { tcp, udp, sctp } fib daddr type local jump to-host-port
+    meta l4proto { tcp, udp, sctp } fib daddr type local jump to-host-port
+  }
+  chain loopback-guard {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "${linkPrefix}*" ip daddr 127.0.0.0/8 drop
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
+    ip saddr 127.0.0.0/8 oifname "${linkPrefix}*" masquerade
     ct status dnat ip saddr ${podCIDR} ip daddr ${podCIDR} masquerade
     ip saddr ${podCIDR} ip daddr != { ${mergedSet(unmasqueraded)} } oifname != "${linkPrefix}*" masquerade fully-random
   }

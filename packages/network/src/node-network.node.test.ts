@@ -116,7 +116,29 @@ describe.skipIf(reason)(`a node network on two nodes that share a link${skipped}
     expect(await ask(lab, a.namespacePath, two.address, 8080)).toBe(one.address);
     expect(await ask(lab, two.namespacePath, two.address, 8080)).toBe(two.address);
     expect(await ask(lab, c.namespacePath, two.address, 8080)).toBe(two.address);
+    expect(await ask(lab, two.namespacePath, '127.0.0.1', 8080)).toBe(two.address);
     server.close();
+  });
+
+  it('keeps host ports of one address apart', async () => {
+    const ports = { protocol: 'TCP', hostPort: 54_323, containerPort: 80 } as const;
+    const loopback = await one.addPod('loopback', { portMappings: [{ ...ports, hostIP: '127.0.0.1' }] });
+    const address = await one.addPod('address', { portMappings: [{ ...ports, hostIP: one.address }] });
+    const servers = await Promise.all(
+      [loopback, address].map(async (pod) => {
+        const server = createServer((socket) => socket.end(pod.ip));
+        using sockets = openNamespaceSockets(lab.syscalls, pod.namespacePath);
+        server.listen({ fd: sockets.listenTcp('0.0.0.0', 80) });
+        await once(server, 'listening');
+        return server;
+      }),
+    );
+    expect(await ask(lab, one.namespacePath, '127.0.0.1', 54_323)).toBe(loopback.ip);
+    expect(await ask(lab, one.namespacePath, one.address, 54_323)).toBe(address.ip);
+    expect(await ask(lab, two.namespacePath, one.address, 54_323)).toBe(address.ip);
+    for (const server of servers) server.close();
+    for (const { id } of [loopback, address]) await one.request({ kind: 'detach', id });
+    await expect(ask(lab, two.namespacePath, one.address, 54_323)).rejects.toThrow('ECONNREFUSED');
   });
 
   it('gives the same sandbox the same address again, also after the process was killed', async () => {
@@ -128,7 +150,8 @@ describe.skipIf(reason)(`a node network on two nodes that share a link${skipped}
     const server = await whoCalls(lab, b.namespacePath, '0.0.0.0', 80);
     expect(await ask(lab, a.namespacePath, b.ip, 80)).toBe(a.ip);
     server.close();
-    expect((await one.addPod('d')).ip).toBe('10.42.1.4');
+    // Addresses given back are not given out again at once.
+    expect((await one.addPod('d')).ip).toBe('10.42.1.6');
   });
 
   it('attaches in a few milliseconds', async () => {

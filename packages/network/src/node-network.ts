@@ -206,7 +206,10 @@ export function openNodeNetwork({ config, log }: NodeNetworkOptions): NodeNetwor
       const known = leases.get(sandbox.id);
       const lease = known ?? leases.acquire(sandbox.id, portMappings);
       const address = addressAt(podCIDR, lease.offset);
-      connect(names.pod(lease.offset), sandbox.namespacePath, address);
+      const link = names.pod(lease.offset);
+      connect(link, sandbox.namespacePath, address);
+      // A host port answers on 127.0.0.1 too. Ends with the link.
+      if (lease.ports.length > 0) writeFileSync(`/proc/sys/net/ipv4/conf/${link}/route_localnet`, '1');
       if (!known && lease.ports.length > 0) await refreshNftables();
       return { ips: [address] };
     },

@@ -43,12 +43,8 @@ function accept(
     client.resetAndDestroy();
     return;
   }
-  const address = client.remoteAddress;
-  // It has gone already.
-  if (address === undefined) {
-    client.destroy();
-    return;
-  }
+  // Asking the kernel costs as much as a small write; absent: it has gone already, which the relay finds out.
+  const address = balancer.hasAffinity ? (client.remoteAddress ?? '') : '';
   let tried: Set<string> | undefined;
   let relay: TcpRelay | undefined;
   const source: BackendSource = {
