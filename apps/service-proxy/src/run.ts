@@ -17,6 +17,7 @@ export interface Surroundings {
 
 /** Tables are written at most this often; one that was not written yet comes again from the API. */
 const SAVE_INTERVAL_MS = 500;
+const FOLLOW_AGAIN_MS = 5_000;
 const DNS_PORT = 53;
 
 /** The whole program: serves the last tables at once, then follows the API. Ends, drained, after `signal` aborts. */
@@ -57,9 +58,25 @@ export async function runServiceProxy(config: Config, { clock, random, log }: Su
     };
     await Promise.all([followTables({ client: api.client, config, clock, random, log }, onTables, signal), api.run()]);
   };
+  /** Whatever is wrong with the way to the API, what is being served goes on. */
+  const keepFollowing = async (): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        await follow();
+      } catch (error) {
+        log.error('cannot follow the API, trying again', { error });
+        await clock.sleep(FOLLOW_AGAIN_MS, signal).catch(() => {});
+      }
+    }
+  };
   const save = async (): Promise<void> => {
     const write = (): void => {
-      if (unsaved) saveTables(tablesPath, unsaved);
+      if (!unsaved) return;
+      try {
+        saveTables(tablesPath, unsaved);
+      } catch (error) {
+        log.warn('tables not saved: the next process will have to wait for the API', { error });
+      }
       unsaved = undefined;
     };
     while (!signal.aborted) {
@@ -70,7 +87,7 @@ export async function runServiceProxy(config: Config, { clock, random, log }: Su
   await Promise.all([
     services.run(signal),
     responder.run(signal),
-    follow(),
+    keepFollowing(),
     save(),
     serveHealth({ port: config.healthPort, services, responder, log }, signal),
   ]);
