@@ -191,12 +191,12 @@ describe('bad input', () => {
   it('warns of unknown and repeated fields, and refuses them when asked to be strict', async () => {
     const body = '{"metadata":{"name":"fields"},"nonsense":1,"data":{"a":"1","a":"2"}}';
     const warned = await client.send('POST', `${CONFIG_MAPS}?dryRun=All`, { body });
-    expect([warned.headers['warning']].flat().join('\n')).toContain('unknown field \\"nonsense\\"');
-    expect([warned.headers['warning']].flat().join('\n')).toContain('duplicate field \\"data.a\\"');
+    expect([warned.headers.warning].flat().join('\n')).toContain('unknown field \\"nonsense\\"');
+    expect([warned.headers.warning].flat().join('\n')).toContain('duplicate field \\"data.a\\"');
     const strict = await client.send('POST', `${CONFIG_MAPS}?dryRun=All&fieldValidation=Strict`, { body });
     expect(strict.json).toMatchObject({ code: 400, reason: 'BadRequest' });
     expect(strict.json.message).toContain('strict decoding error: duplicate field "data.a", unknown field "nonsense"');
-    expect((await client.send('POST', `${CONFIG_MAPS}?dryRun=All&fieldValidation=Ignore`, { body })).headers['warning']).toBeUndefined();
+    expect((await client.send('POST', `${CONFIG_MAPS}?dryRun=All&fieldValidation=Ignore`, { body })).headers.warning).toBeUndefined();
   });
 });
 
@@ -294,8 +294,8 @@ describe('watching', () => {
         `${path}?watch=1&resourceVersion=${list.metadata.resourceVersion}&labelSelector=on%3Dyes`,
         stop.signal,
       )) {
-        seen.push(`${type} ${object.metadata['name']}`);
-        if (type === 'DELETED' && object.metadata['name'] === 'b') stop.abort();
+        seen.push(`${type} ${object.metadata.name}`);
+        if (type === 'DELETED' && object.metadata.name === 'b') stop.abort();
       }
     })();
     const patch = (name: string, on: string | null) =>
@@ -317,7 +317,7 @@ describe('watching', () => {
     const seen: unknown[] = [];
     const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
     for await (const { type, object } of client.watch(`${path}?${query}`, stop.signal)) {
-      seen.push([type, object.metadata['name'] ?? object.metadata['annotations']]);
+      seen.push([type, object.metadata.name ?? object.metadata.annotations]);
       if (type === 'BOOKMARK') stop.abort();
     }
     expect(seen).toEqual([
@@ -373,7 +373,7 @@ describe('what the server says of itself', () => {
     const all = await client.send('GET', '/apis', { headers: { accept } });
     expect(all.headers['content-type']).toBe(accept);
     expect(all.json).toMatchObject({ kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2' });
-    expect((await client.send('GET', '/apis', { headers: { accept, 'if-none-match': String(all.headers['etag']) } })).status).toBe(304);
+    expect((await client.send('GET', '/apis', { headers: { accept, 'if-none-match': String(all.headers.etag) } })).status).toBe(304);
   });
 
   it('serves OpenAPI documents whose references all resolve', async () => {

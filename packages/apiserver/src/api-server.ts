@@ -33,6 +33,7 @@ import { OpenApi, openApiHandler } from './openapi/openapi.ts';
 import { CacheSet, objectReader } from './registry/cache-set.ts';
 import type { KindHooks } from './registry/kind-hooks.ts';
 import { Reader } from './registry/reader.ts';
+import { runUpkeep, type UpkeepOptions } from './registry/upkeep.ts';
 import { Writer } from './registry/writer.ts';
 import type { PathHandler, ResourceHandler } from './request/call.ts';
 import { IN_FLIGHT_LIMITS, InFlight, type InFlightLimits } from './request/in-flight.ts';
@@ -83,6 +84,7 @@ export interface ApiServerOptions {
   /** `host:port` that discovery tells clients. */
   readonly advertisedAddress?: string;
   readonly healthChecks?: readonly HealthCheck[];
+  readonly upkeep?: UpkeepOptions;
   /** Events kept for each resource, for watches from an older revision. Default 4096. */
   readonly windowEvents?: number;
   /** Events that a watcher may lag behind before it is ended. Default 8192. */
@@ -123,6 +125,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ...(options.watcherEvents === undefined ? {} : { watcherEvents: options.watcherEvents }),
   });
   const reads = objectReader(caches, store, signal);
+  const upkeep = runUpkeep(store, caches, clock, log, options.upkeep ?? {}, signal);
   const authenticator = options.authenticator(reads);
   const authorizer = options.authorizer(reads);
   const admission = options.admission(reads, authorizer);
@@ -248,6 +251,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     processMetrics.stop();
     await Promise.all(closing);
     await ownPodDialer?.[Symbol.asyncDispose]();
+    await upkeep;
     await caches.settled();
   };
   return {

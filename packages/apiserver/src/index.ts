@@ -25,5 +25,6 @@ export type { HealthCheck } from './health/health.ts';
 export type { InProcessTransport } from './http/in-process-door.ts';
 export type { DoorTls, NetworkDoor } from './http/network-door.ts';
 export { agentMetrics } from './metrics-api/agent-metrics.ts';
+export type { UpkeepOptions } from './registry/upkeep.ts';
 export type { InFlightLimits } from './request/in-flight.ts';
 export type { ServiceAllocationOptions } from './service-allocation/service-hooks.ts';

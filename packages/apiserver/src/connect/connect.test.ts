@@ -227,7 +227,7 @@ describe('proxy', () => {
   });
 
   it('keeps redirects within the proxy', async () => {
-    expect((await client.send('GET', `${PODS}/p/proxy/moved`)).headers['location']).toBe(`${PODS}/p/proxy/here`);
+    expect((await client.send('GET', `${PODS}/p/proxy/moved`)).headers.location).toBe(`${PODS}/p/proxy/here`);
   });
 
   it('reaches a Service through its endpoints, and says when there are none', async () => {

@@ -83,7 +83,7 @@ function answer(response: ForwardResponse, { info, request }: ResourceCall): Api
   // A redirect within the target stays within the proxy.
   if (typeof location === 'string' && location.startsWith('/') && !location.startsWith('//')) {
     const prefix = info.rest === '' ? request.path : request.path.slice(0, -info.rest.length);
-    headers['location'] = `${prefix.replace(/\/$/, '')}${location}`;
+    headers.location = `${prefix.replace(/\/$/, '')}${location}`;
   }
   return { status: response.status, headers, body: { kind: 'stream', chunks: response.body } };
 }

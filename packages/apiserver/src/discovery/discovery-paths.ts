@@ -34,14 +34,14 @@ export function discoveryHandler(discovery: Discovery, advertisedAddress: () => 
 
 /** Which aggregated form the client likes best, or `undefined` for the plain one. */
 function aggregatedForm({ request }: ApiCall): 'v2' | 'v2beta1' | undefined {
-  const accept = request.headers['accept'];
+  const accept = request.headers.accept;
   if (accept === undefined || accept === '') return undefined;
   const ranges = parseAccept(accept);
   for (const { type, parameters } of ranges) {
     if (type !== 'application/json' && type !== '*/*' && type !== 'application/*') continue;
-    if (parameters['as'] === undefined) return undefined;
-    if (parameters['as'] !== 'APIGroupDiscoveryList' || parameters['g'] !== 'apidiscovery.k8s.io') continue;
-    if (parameters['v'] === 'v2' || parameters['v'] === 'v2beta1') return parameters['v'];
+    if (parameters.as === undefined) return undefined;
+    if (parameters.as !== 'APIGroupDiscoveryList' || parameters.g !== 'apidiscovery.k8s.io') continue;
+    if (parameters.v === 'v2' || parameters.v === 'v2beta1') return parameters.v;
   }
   if (ranges.some(({ type }) => type === 'application/vnd.kubernetes.protobuf' || type === 'application/yaml')) return undefined;
   throw notAcceptable(['application/json']);

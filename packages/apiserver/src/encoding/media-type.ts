@@ -78,10 +78,10 @@ export function negotiateOutput(
   for (const range of ranges) {
     const format = formatOf(range.type, abilities);
     if (format === undefined) continue;
-    const as = range.parameters['as'];
+    const as = range.parameters.as;
     if (as === undefined) return { format, pretty, contentType: CONTENT_TYPES[format] };
-    const version = range.parameters['v'];
-    if (range.parameters['g'] !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
+    const version = range.parameters.v;
+    if (range.parameters.g !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
     if (as === 'Table' && abilities.tables && format !== 'protobuf')
       return { format, as, asVersion: version, pretty, contentType: CONTENT_TYPES[format] };
     if ((as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') && abilities.metadataOnly) {

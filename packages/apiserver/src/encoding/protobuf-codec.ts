@@ -37,8 +37,8 @@ const STRING_KIND = 1;
 export function protobufCodec(): ProtobufCodec {
   const book = new MessageBook();
   const encode = (object: JsonObject): Uint8Array => {
-    const apiVersion = String(object['apiVersion'] ?? '');
-    const kind = String(object['kind'] ?? '');
+    const apiVersion = String(object.apiVersion ?? '');
+    const kind = String(object.kind ?? '');
     const message = messageOf(apiVersion, kind);
     if (message === undefined) throw new ProtobufError(`encode ${kind} of ${apiVersion}: it has no protobuf form`);
     const raw = new Encoder(book).message(message, object);
@@ -218,9 +218,9 @@ class Decoder {
         return `${whole}.${String(Math.floor(Number(nanos ?? 0) / 1000)).padStart(6, '0')}Z`;
       }
       case 'meta.v1.Duration':
-        return formatGoDuration(Number(this.message(name, reader, depth + 1)['duration'] ?? 0) / 1e6);
+        return formatGoDuration(Number(this.message(name, reader, depth + 1).duration ?? 0) / 1e6);
       case 'api.resource.Quantity':
-        return this.message(name, reader, depth + 1)['string'] ?? '0';
+        return this.message(name, reader, depth + 1).string ?? '0';
       case 'util.intstr.IntOrString': {
         const { type, intVal, strVal } = this.message(name, reader, depth + 1);
         return type === STRING_KIND ? (strVal ?? '') : (intVal ?? 0);
@@ -233,7 +233,7 @@ class Decoder {
       }
       default: {
         const value = this.message(name, reader, depth + 1);
-        return name.endsWith('.ExtraValue') ? (value['items'] ?? []) : value;
+        return name.endsWith('.ExtraValue') ? (value.items ?? []) : value;
       }
     }
   }

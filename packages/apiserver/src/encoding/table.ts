@@ -29,8 +29,8 @@ export function tableRow(
 ): JsonObject {
   const cells = columns.map((column) => cellOf(column, object, nowMs));
   const row: JsonObject = { cells };
-  if (include === 'Object') row['object'] = object as unknown as JsonObject;
-  else if (include === 'Metadata') row['object'] = partialMetadata(object, version);
+  if (include === 'Object') row.object = object as unknown as JsonObject;
+  else if (include === 'Metadata') row.object = partialMetadata(object, version);
   return row;
 }
 

@@ -208,7 +208,7 @@ function headersOf(req: CompatRequest): Readonly<Record<string, string>> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(req.headers)) {
     if (value === undefined) continue;
-    if (name === ':authority') headers['host'] = String(value);
+    if (name === ':authority') headers.host = String(value);
     if (name.startsWith(':')) continue;
     headers[name] = Array.isArray(value) ? value.join(', ') : value;
   }

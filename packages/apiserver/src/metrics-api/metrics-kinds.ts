@@ -13,7 +13,7 @@ const nameColumn: TableColumn = {
   type: 'string',
   format: 'name',
   priority: 0,
-  value: (object) => (object['metadata'] as JsonObject)['name'] as string,
+  value: (object) => (object.metadata as JsonObject).name as string,
 };
 
 function usageColumn(name: 'cpu' | 'memory', read: (object: JsonObject) => JsonObject): TableColumn {
@@ -58,11 +58,7 @@ export const metricsKinds: readonly KindDefinition[] = [
       properties: { timestamp: TIME, window: WINDOW, usage: USAGE },
       required: ['timestamp', 'window', 'usage'],
     },
-    [
-      nameColumn,
-      usageColumn('cpu', (object) => object['usage'] as JsonObject),
-      usageColumn('memory', (object) => object['usage'] as JsonObject),
-    ],
+    [nameColumn, usageColumn('cpu', (object) => object.usage as JsonObject), usageColumn('memory', (object) => object.usage as JsonObject)],
   ),
   definition(
     'PodMetrics',

@@ -119,7 +119,7 @@ export class OpenApi {
 export function openApiHandler(openApi: OpenApi): PathHandler {
   return async ({ info, request }) => {
     const path = info.path.replace(/\/$/, '');
-    const accept = parseAccept(request.headers['accept'] ?? '');
+    const accept = parseAccept(request.headers.accept ?? '');
     if (path === '/openapi/v2') {
       // The first that is known counts; everything else gets JSON.
       const wanted = accept.find(({ type }) => [SWAGGER_PROTOBUF, 'application/json', '*/*'].includes(type))?.type;

@@ -104,8 +104,7 @@ class Collector {
     const schema = this.#schemas.get(name);
     if (schema === undefined) return;
     const marks = (schema['x-kubernetes-group-version-kind'] ?? []) as JsonObject[];
-    if (!marks.some((mark) => mark['group'] === group && mark['version'] === version && mark['kind'] === kind))
-      marks.push({ group, kind, version });
+    if (!marks.some((mark) => mark.group === group && mark.version === version && mark.kind === kind)) marks.push({ group, kind, version });
     schema['x-kubernetes-group-version-kind'] = marks;
   }
 
@@ -148,8 +147,7 @@ class Collector {
           rendered[key] = value as JsonObject[string];
       }
     }
-    if (node['x-kubernetes-int-or-string'] === true && this.#dialect === 'v2' && rendered['type'] === undefined)
-      rendered['type'] = 'string';
+    if (node['x-kubernetes-int-or-string'] === true && this.#dialect === 'v2' && rendered.type === undefined) rendered.type = 'string';
     return rendered;
   }
 }

@@ -27,8 +27,8 @@ export function applyRequest(
   now: () => string,
 ): UpdateRequest {
   const apiVersion = apiVersionOf(call.kind);
-  if (config['apiVersion'] === undefined || config['kind'] === undefined) throw badRequest('apiVersion and kind must be set in an apply');
-  if (metaOf(config)['managedFields'] !== undefined) throw badRequest('metadata.managedFields must be nil');
+  if (config.apiVersion === undefined || config.kind === undefined) throw badRequest('apiVersion and kind must be set in an apply');
+  if (metaOf(config).managedFields !== undefined) throw badRequest('metadata.managedFields must be nil');
   // Decoding checks kind, name and fields of what was sent; its defaults are not the manager's wish, so the sent form is what is owned.
   const decode = (value: Json): JsonObject => decodeObject(call, { value, duplicates: [] }, 'Ignore', book);
   decodeObject(call, { value: structuredClone(config), duplicates: [] }, options.fieldValidation, book);
@@ -42,9 +42,9 @@ export function applyRequest(
   const onto = (live: JsonObject): JsonObject => {
     const wanted = cloneObject(config);
     const { resourceVersion } = metaOf(wanted);
-    if (part === 'main' && hasStatus) delete wanted['status'];
+    if (part === 'main' && hasStatus) delete wanted.status;
     const fields = without(owned(walk.fieldsOf(wanted, schema)), hidden);
-    const managers = Managers.parse(metaOf(live)['managedFields']) ?? new Managers();
+    const managers = Managers.parse(metaOf(live).managedFields) ?? new Managers();
     const before = managers.get(key)?.fields ?? NO_FIELDS;
     const merged = decode(structuredClone(walk.merge(live, wanted, schema) ?? wanted));
 
@@ -62,9 +62,9 @@ export function applyRequest(
     managers.update(key, fields, now());
     const meta = metaOf(pruned);
     const entries = managers.toJson();
-    if (entries.length === 0) delete meta['managedFields'];
-    else meta['managedFields'] = entries;
-    if (resourceVersion !== undefined) meta['resourceVersion'] = resourceVersion;
+    if (entries.length === 0) delete meta.managedFields;
+    else meta.managedFields = entries;
+    if (resourceVersion !== undefined) meta.resourceVersion = resourceVersion;
     return pruned;
   };
 

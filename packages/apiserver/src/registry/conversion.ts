@@ -11,7 +11,7 @@ export function cloneObject(object: JsonObject | KubeObject): JsonObject {
 export function fromStorage(kind: ServedKind, object: JsonObject): JsonObject {
   const { definition, version } = kind;
   const apiVersion = joinApiVersion(definition.group, version.name);
-  if (object['apiVersion'] === apiVersion) return object;
+  if (object.apiVersion === apiVersion) return object;
   const converted = version.fromStorage === undefined ? object : version.fromStorage(cloneObject(object));
   return { ...converted, apiVersion };
 }
@@ -20,7 +20,7 @@ export function fromStorage(kind: ServedKind, object: JsonObject): JsonObject {
 export function toStorage(kind: ServedKind, object: JsonObject): JsonObject {
   const { definition, version } = kind;
   const apiVersion = joinApiVersion((definition.storedAs ?? definition).group, definition.storageVersion);
-  if (object['apiVersion'] === apiVersion) return object;
+  if (object.apiVersion === apiVersion) return object;
   const converted = version.toStorage === undefined ? object : version.toStorage(cloneObject(object));
   return { ...converted, apiVersion };
 }

@@ -22,13 +22,13 @@ export function planDeletion(definition: KindDefinition, object: JsonObject, opt
   if (definition.group === '' && definition.resource === 'namespaces') return planNamespace(object, options, nowMs);
   const meta = metaOf(object);
   const before = JSON.stringify(meta);
-  meta['finalizers'] = propagationFinalizers(finalizersOf(object), options.propagationPolicy);
-  if ((meta['finalizers'] as string[]).length === 0) delete meta['finalizers'];
+  meta.finalizers = propagationFinalizers(finalizersOf(object), options.propagationPolicy);
+  if ((meta.finalizers as string[]).length === 0) delete meta.finalizers;
 
-  const deleting = typeof meta['deletionTimestamp'] === 'string';
+  const deleting = typeof meta.deletionTimestamp === 'string';
   const grace = gracePeriod(definition, object, options);
   if (grace > 0) {
-    const standing = meta['deletionGracePeriodSeconds'];
+    const standing = meta.deletionGracePeriodSeconds;
     if (deleting && typeof standing === 'number' && (options.gracePeriodSeconds === undefined || grace >= standing)) {
       return JSON.stringify(meta) === before ? { kind: 'keep' } : { kind: 'mark', object };
     }
@@ -38,7 +38,7 @@ export function planDeletion(definition: KindDefinition, object: JsonObject, opt
   }
   if (finalizersOf(object).length === 0) return { kind: 'remove' };
   if (deleting) {
-    if (meta['deletionGracePeriodSeconds'] !== 0) meta['deletionGracePeriodSeconds'] = 0;
+    if (meta.deletionGracePeriodSeconds !== 0) meta.deletionGracePeriodSeconds = 0;
     return JSON.stringify(meta) === before ? { kind: 'keep' } : { kind: 'mark', object };
   }
   mark(object, nowMs, 0);
@@ -53,10 +53,10 @@ function gracePeriod(definition: KindDefinition, object: JsonObject, { gracePeri
 
 function mark(object: JsonObject, startMs: number, graceSeconds: number): void {
   const meta = metaOf(object);
-  meta['deletionTimestamp'] = rfc3339Seconds(startMs + graceSeconds * 1000);
-  meta['deletionGracePeriodSeconds'] = graceSeconds;
+  meta.deletionTimestamp = rfc3339Seconds(startMs + graceSeconds * 1000);
+  meta.deletionGracePeriodSeconds = graceSeconds;
   // Deletion changes what is wanted, so the generation counts it where there is one.
-  if (typeof meta['generation'] === 'number') meta['generation'] += 1;
+  if (typeof meta.generation === 'number') meta.generation += 1;
 }
 
 function propagationFinalizers(finalizers: readonly string[], policy: DeleteOptions['propagationPolicy']): string[] {
@@ -71,12 +71,12 @@ function planNamespace(object: JsonObject, options: DeleteOptions, nowMs: number
   const meta = metaOf(object);
   const { finalizers } = section(object, 'spec');
   const held = Array.isArray(finalizers) && finalizers.length > 0;
-  if (typeof meta['deletionTimestamp'] !== 'string') {
+  if (typeof meta.deletionTimestamp !== 'string') {
     const own = propagationFinalizers(finalizersOf(object), options.propagationPolicy);
-    if (own.length > 0) meta['finalizers'] = own;
+    if (own.length > 0) meta.finalizers = own;
     if (!held && own.length === 0) return { kind: 'remove' };
-    meta['deletionTimestamp'] = rfc3339Seconds(nowMs);
-    object['status'] = { ...section(object, 'status'), phase: 'Terminating' };
+    meta.deletionTimestamp = rfc3339Seconds(nowMs);
+    object.status = { ...section(object, 'status'), phase: 'Terminating' };
     return { kind: 'mark', object };
   }
   if (!held) return finalizersOf(object).length === 0 ? { kind: 'remove' } : { kind: 'keep' };

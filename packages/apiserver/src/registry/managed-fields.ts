@@ -37,12 +37,12 @@ export function recordUpdate(
 ): void {
   const meta = metaOf(object);
   const before = old === undefined ? undefined : (old as unknown as JsonObject);
-  const kept = before === undefined ? undefined : metaOf(before)['managedFields'];
-  const managers = Managers.parse(meta['managedFields'] ?? kept) ?? Managers.parse(kept) ?? new Managers();
+  const kept = before === undefined ? undefined : metaOf(before).managedFields;
+  const managers = Managers.parse(meta.managedFields ?? kept) ?? Managers.parse(kept) ?? new Managers();
   const { schema } = storageVersionOf(call.kind.definition);
   const { changed, removed } = new FieldWalk(book).diff(before, object, schema);
   const taken = owned(changed);
-  const key: ManagerKey = { manager, operation: 'Update', apiVersion: String(object['apiVersion']), subresource: call.subresource };
+  const key: ManagerKey = { manager, operation: 'Update', apiVersion: String(object.apiVersion), subresource: call.subresource };
   if (!isEmpty(taken) || !isEmpty(removed)) {
     for (const other of managers.others(key))
       managers.set({ ...other, fields: without(difference(other.fields, taken), withoutSelf(removed)) });
@@ -50,8 +50,8 @@ export function recordUpdate(
     managers.update(key, union(own, taken), now);
   }
   const entries = managers.toJson();
-  if (entries.length === 0) delete meta['managedFields'];
-  else meta['managedFields'] = entries;
+  if (entries.length === 0) delete meta.managedFields;
+  else meta.managedFields = entries;
 }
 
 /** `fields` without those that nobody owns. */

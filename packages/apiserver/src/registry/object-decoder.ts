@@ -28,8 +28,8 @@ export function decodeObject(call: RegistryCall, body: DecodedBody, validation: 
     throw error;
   }
   const { object, unknown } = decoded;
-  object['kind'] = definition.kind;
-  object['apiVersion'] = apiVersionOf(call.kind);
+  object.kind = definition.kind;
+  object.apiVersion = apiVersionOf(call.kind);
   metaOf(object);
 
   const faults = [...body.duplicates.map((path) => `duplicate field "${path}"`), ...unknown];
@@ -64,17 +64,17 @@ function checkPlace(call: RegistryCall, object: JsonObject): void {
   const meta = metaOf(object);
   if (call.kind.definition.namespaced) {
     const { namespace } = meta;
-    if (namespace === undefined || namespace === '') meta['namespace'] = call.namespace;
+    if (namespace === undefined || namespace === '') meta.namespace = call.namespace;
     else if (namespace !== call.namespace) {
       throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
     }
   } else {
     // Upstream clears it silently for kinds of cluster scope.
-    delete meta['namespace'];
+    delete meta.namespace;
   }
   if (call.name === '') return;
   const { name } = meta;
-  if (name === undefined || name === '') meta['name'] = call.name;
+  if (name === undefined || name === '') meta.name = call.name;
   else if (name !== call.name)
     throw badRequest(`the name of the object (${String(name)}) does not match the name on the URL (${call.name})`);
 }

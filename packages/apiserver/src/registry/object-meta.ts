@@ -2,10 +2,10 @@ import type { JsonObject } from '@dure/api';
 
 /** `metadata` of a decoded object, made where it is missing. */
 export function metaOf(object: JsonObject): JsonObject {
-  const metadata = object['metadata'];
+  const metadata = object.metadata;
   if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) return metadata;
   const made: JsonObject = {};
-  object['metadata'] = made;
+  object.metadata = made;
   return made;
 }
 
@@ -16,7 +16,7 @@ export function metaText(object: JsonObject, field: string): string {
 }
 
 export function finalizersOf(object: JsonObject): readonly string[] {
-  const value = metaOf(object)['finalizers'];
+  const value = metaOf(object).finalizers;
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 

@@ -76,7 +76,7 @@ export function patched(patch: Exclude<Patch, { kind: 'apply' }>, object: JsonOb
         const [failure] = applyPatch(holder, [prefixed(operation)]);
         if (failure) throw unprocessable(`the server rejected our request due to an error in our request: ${failure.message}`);
       }
-      return holder['object'];
+      return holder.object;
     }
     case 'merge':
       return applyMergePatch(object, patch.patch);

@@ -32,7 +32,7 @@ export function spliceRevision(stored: Uint8Array, revision: Revision): Uint8Arr
 /** Decodes stored bytes into a private, mutable object that carries its revision. */
 export function decodeStored(stored: Uint8Array, revision: Revision): JsonObject {
   const object = JSON.parse(asBuffer(stored).toString('utf8')) as JsonObject;
-  (object['metadata'] as JsonObject)['resourceVersion'] = String(revision);
+  (object.metadata as JsonObject).resourceVersion = String(revision);
   return object;
 }
 

@@ -54,17 +54,17 @@ export interface DeleteOptions {
 export function parseDeleteOptions(query: URLSearchParams, body: unknown): DeleteOptions {
   const sent = body === undefined || body === null ? {} : (body as Record<string, unknown>);
   if (typeof sent !== 'object' || Array.isArray(sent)) throw badRequest('the body of a delete must be a DeleteOptions object');
-  const kind = sent['kind'];
+  const kind = sent.kind;
   if (kind !== undefined && kind !== '' && kind !== 'DeleteOptions')
     throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${JSON.stringify(kind)}`);
   const errors: FieldError[] = [];
-  const grace = sent['gracePeriodSeconds'] ?? numberOf(query.get('gracePeriodSeconds'));
+  const grace = sent.gracePeriodSeconds ?? numberOf(query.get('gracePeriodSeconds'));
   if (grace !== undefined && !(typeof grace === 'number' && Number.isInteger(grace)))
     errors.push(invalid('gracePeriodSeconds', grace, 'must be an integer'));
-  const dryRun = [sent['dryRun'] ?? query.getAll('dryRun')].flat().filter((value) => value !== '');
+  const dryRun = [sent.dryRun ?? query.getAll('dryRun')].flat().filter((value) => value !== '');
   if (dryRun.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRun, ['All']));
-  const policy = sent['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
-  const orphan = sent['orphanDependents'] ?? (query.has('orphanDependents') ? isTrue(query.get('orphanDependents')) : undefined);
+  const policy = sent.propagationPolicy ?? query.get('propagationPolicy') ?? undefined;
+  const orphan = sent.orphanDependents ?? (query.has('orphanDependents') ? isTrue(query.get('orphanDependents')) : undefined);
   if (policy !== undefined && policy !== '' && !['Foreground', 'Background', 'Orphan'].includes(String(policy))) {
     errors.push(notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan']));
   }
@@ -73,7 +73,7 @@ export function parseDeleteOptions(query: URLSearchParams, body: unknown): Delet
   if (errors.length > 0) throw invalidObject({ group: '', kind: 'DeleteOptions' }, '', errors);
   const propagation =
     policy !== undefined && policy !== '' ? policy : orphan === undefined ? undefined : orphan === true ? 'Orphan' : 'Background';
-  const preconditions = sent['preconditions'] as DeleteOptions['preconditions'] | undefined | null;
+  const preconditions = sent.preconditions as DeleteOptions['preconditions'] | undefined | null;
   return {
     dryRun: dryRun.length > 0,
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace as number }),

@@ -125,7 +125,7 @@ export class Writer {
             call.name,
             `Precondition failed: UID in precondition: ${metaText(object, 'uid')}, UID in object meta: `,
           );
-        delete metaOf(object)['resourceVersion'];
+        delete metaOf(object).resourceVersion;
         try {
           return await this.#create(call, object, options, request.managesFields);
         } catch (error) {
@@ -185,8 +185,8 @@ export class Writer {
     const now = rfc3339Seconds(clock.now());
     const prefix = metaText(object, 'generateName');
     const generates = metaText(object, 'name') === '' && prefix !== '';
-    meta['uid'] = uuid(random);
-    meta['creationTimestamp'] = now;
+    meta.uid = uuid(random);
+    meta.creationTimestamp = now;
     for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink', 'resourceVersion', 'generation'])
       delete meta[field];
 
@@ -194,7 +194,7 @@ export class Writer {
     try {
       const finish = async (): Promise<void> => {
         definition.strategy.prepareForCreate?.(object);
-        if (generates && metaText(object, 'name') === '') meta['name'] = generatedName(prefix, random);
+        if (generates && metaText(object, 'name') === '') meta.name = generatedName(prefix, random);
         if (metaText(object, 'name') === '') {
           throw this.#invalid(call, '', [
             { reason: 'FieldValueRequired', field: 'metadata.name', message: 'Required value: name or generateName is required' },
@@ -225,13 +225,13 @@ export class Writer {
         try {
           const value = encodeStored(object);
           const revision = await store.append({ kind: 'put', key, value }, 0 as Revision, 'durable', call.signal);
-          meta['resourceVersion'] = String(revision);
+          meta.resourceVersion = String(revision);
           return { object: fromStorage(call.kind, object), created: true };
         } catch (error) {
           this.#winnerOf(error);
           if (!generates) throw alreadyExists(groupResource(call), name);
           if (attempt === NAME_TRIES) throw generateNameConflict(groupResource(call), name, 1);
-          meta['name'] = generatedName(prefix, random);
+          meta.name = generatedName(prefix, random);
         }
       }
     } catch (error) {
@@ -277,7 +277,7 @@ export class Writer {
       const meta = metaOf(object);
       if (options.dryRun) {
         await this.#rollBack(rollbacks);
-        meta['resourceVersion'] = String(entry.modifiedAt);
+        meta.resourceVersion = String(entry.modifiedAt);
         return { written: { object: fromStorage(call.kind, object), created: false } };
       }
       // Nothing changed: no write, no event, the revision stays.
@@ -288,7 +288,7 @@ export class Writer {
           { ...old, metadata: { ...old.metadata, resourceVersion: '' } },
         )
       ) {
-        meta['resourceVersion'] = String(entry.modifiedAt);
+        meta.resourceVersion = String(entry.modifiedAt);
         return { written: { object: fromStorage(call.kind, object), created: false } };
       }
       const gone = this.#isFinished(call, object);
@@ -303,7 +303,7 @@ export class Writer {
         await this.#rollBack(rollbacks);
         return { winner };
       }
-      meta['resourceVersion'] = String(revision);
+      meta.resourceVersion = String(revision);
       if (gone) await this.#hooks(call)?.afterDelete?.(stored.object);
       else await this.#hooks(call)?.afterUpdate?.(next.object, stored.object);
       return { written: { object: fromStorage(call.kind, object), created: false } };
@@ -316,13 +316,13 @@ export class Writer {
   /** The last finalizer of an object that is being deleted went: the object goes with it. */
   #isFinished(call: RegistryCall, object: JsonObject): boolean {
     const meta = metaOf(object);
-    if (typeof meta['deletionTimestamp'] !== 'string' || finalizersOf(object).length > 0) return false;
+    if (typeof meta.deletionTimestamp !== 'string' || finalizersOf(object).length > 0) return false;
     const { group, resource } = call.kind.definition;
     if (group === '' && resource === 'namespaces') {
       const { finalizers } = section(object, 'spec');
       return !Array.isArray(finalizers) || finalizers.length === 0;
     }
-    const grace = meta['deletionGracePeriodSeconds'];
+    const grace = meta.deletionGracePeriodSeconds;
     return grace === undefined || grace === null || grace === 0;
   }
 
@@ -361,8 +361,8 @@ export class Writer {
       if (value === undefined) delete meta[field];
       else meta[field] = structuredClone(value);
     }
-    meta['resourceVersion'] = old.metadata.resourceVersion;
-    delete meta['selfLink'];
+    meta.resourceVersion = old.metadata.resourceVersion;
+    delete meta.selfLink;
     const previous = old as unknown as JsonObject;
     if (part === 'status') {
       for (const field of Object.keys(previous)) {

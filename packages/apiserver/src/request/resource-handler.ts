@@ -91,7 +91,7 @@ export class ResourceRouter {
   /** How this request wants objects of `kind` shown. @throws {StatusError} NotAcceptable. */
   presentation(call: ResourceCall, kind: ServedKind): Presentation {
     const { request } = call;
-    const form = negotiateOutput(request.headers['accept'], request.query, request.headers['user-agent'] ?? '', {
+    const form = negotiateOutput(request.headers.accept, request.query, request.headers['user-agent'] ?? '', {
       tables: call.info.verb === 'get' || call.info.verb === 'list' || call.info.verb === 'watch',
       metadataOnly: true,
       protobuf: this.#deps.protobuf.knows(

@@ -18,7 +18,7 @@ export function tokenReviewHandler({ router, book, authenticator }: SubresourceD
     if (typeof token !== 'string' || token === '') throw badRequest('token is required for TokenReview in authentication');
     const wanted = Array.isArray(audiences) ? audiences.filter((audience) => typeof audience === 'string') : [];
     const { authenticated, error } = await authenticator.reviewToken(token, wanted, call.signal);
-    review['status'] = {
+    review.status = {
       ...(authenticated === undefined
         ? { user: {} }
         : {
@@ -42,14 +42,14 @@ export function accessReviewHandler({ router, book, authorizer }: SubresourceDep
     const status: JsonObject = { allowed: false };
     try {
       const { decision, reason } = await authorizer.authorize(query, call.signal);
-      status['allowed'] = decision === 'allow';
-      if (decision === 'deny') status['denied'] = true;
-      if (reason !== undefined && reason !== '') status['reason'] = reason;
+      status.allowed = decision === 'allow';
+      if (decision === 'deny') status.denied = true;
+      if (reason !== undefined && reason !== '') status.reason = reason;
     } catch (error) {
       call.signal.throwIfAborted();
-      status['evaluationError'] = (error as Error).message;
+      status.evaluationError = (error as Error).message;
     }
-    review['status'] = status;
+    review.status = status;
     return router.present(call, kind, review, 201);
   };
 }
@@ -62,7 +62,7 @@ export function rulesReviewHandler({ router, book, authorizer }: SubresourceDeps
     const { namespace } = section(review, 'spec');
     if (typeof namespace !== 'string' || namespace === '') throw badRequest('no namespace on request');
     const summary = await authorizer.rulesFor(call.user, namespace, call.signal);
-    review['status'] = structuredClone(summary) as unknown as JsonObject;
+    review.status = structuredClone(summary) as unknown as JsonObject;
     return router.present(call, kind, review, 201);
   };
 }
@@ -72,15 +72,15 @@ export function selfReviewHandler({ router, book }: SubresourceDeps): ResourceHa
   return async (call, kind) => {
     if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
     const review = await readBody(call, router, kind, book);
-    review['status'] = { userInfo: userToJson(call.user) };
+    review.status = { userInfo: userToJson(call.user) };
     return router.present(call, kind, review, 201);
   };
 }
 
 /** The question that a review asks. @throws {StatusError} Invalid. */
 function accessQuery(reviewKind: AccessReviewKind, spec: JsonObject, call: ResourceCall): AuthorizationQuery {
-  const resource = spec['resourceAttributes'];
-  const path = spec['nonResourceAttributes'];
+  const resource = spec.resourceAttributes;
+  const path = spec.nonResourceAttributes;
   const fail = (field: string, value: string, detail: string): never => {
     throw invalidObject({ group: 'authorization.k8s.io', kind: reviewKind }, '', [
       { reason: 'FieldValueInvalid', field, message: `Invalid value: ${value}: ${detail}` },

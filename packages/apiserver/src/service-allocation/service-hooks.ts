@@ -81,21 +81,21 @@ class ServiceAllocator {
 
   async #allocateAddresses(service: JsonObject, owner: ClaimOwner, dryRun: boolean, undo: Rollback[]): Promise<void> {
     const spec = section(service, 'spec');
-    if (spec['type'] === 'ExternalName') {
+    if (spec.type === 'ExternalName') {
       for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[field];
       return;
     }
-    const asked = stringsOf(spec['clusterIPs']);
-    const single = typeof spec['clusterIP'] === 'string' ? spec['clusterIP'] : '';
+    const asked = stringsOf(spec.clusterIPs);
+    const single = typeof spec.clusterIP === 'string' ? spec.clusterIP : '';
     if (asked.length === 0 && single !== '') asked.push(single);
     if (single !== '' && asked[0] !== single)
       this.#refuse(service, invalid('spec.clusterIPs[0]', asked[0], 'first value must match `clusterIP`'));
     const families = this.#familiesOf(service, spec, asked);
-    spec['ipFamilies'] = [...families];
-    spec['ipFamilyPolicy'] = spec['ipFamilyPolicy'] ?? (families.length > 1 ? 'RequireDualStack' : 'SingleStack');
+    spec.ipFamilies = [...families];
+    spec.ipFamilyPolicy = spec.ipFamilyPolicy ?? (families.length > 1 ? 'RequireDualStack' : 'SingleStack');
     if (asked[0] === NONE) {
-      spec['clusterIP'] = NONE;
-      spec['clusterIPs'] = [NONE];
+      spec.clusterIP = NONE;
+      spec.clusterIPs = [NONE];
       return;
     }
     const addresses: string[] = [];
@@ -107,8 +107,8 @@ class ServiceAllocator {
           : await this.#thisAddress(service, canonicalAddress(wanted), asked, owner, dryRun, undo),
       );
     }
-    spec['clusterIP'] = addresses[0] ?? '';
-    spec['clusterIPs'] = addresses;
+    spec.clusterIP = addresses[0] ?? '';
+    spec.clusterIPs = addresses;
   }
 
   /** Which families the Service is to have, in order. */
@@ -116,8 +116,8 @@ class ServiceAllocator {
     const available = this.#ranges.map(({ family }) => family);
     const [primary] = available;
     if (primary === undefined) throw internalError(new Error('no range of Service addresses is configured'));
-    const policy = spec['ipFamilyPolicy'];
-    const named = stringsOf(spec['ipFamilies']) as IpFamily[];
+    const policy = spec.ipFamilyPolicy;
+    const named = stringsOf(spec.ipFamilies) as IpFamily[];
     const fromAddresses = asked.filter((address) => address !== NONE).map((address) => familyOf(address));
     if (fromAddresses.includes(undefined)) this.#refuse(service, invalid('spec.clusterIPs', asked, 'must be a valid IP address'));
     const families = named.length > 0 ? named : (fromAddresses as IpFamily[]).length > 0 ? (fromAddresses as IpFamily[]) : [primary];
@@ -185,35 +185,35 @@ class ServiceAllocator {
     const spec = section(service, 'spec');
     const ports = portsOf(service);
     if (!wantsNodePorts(spec)) {
-      for (const port of ports) if (spec['type'] !== 'LoadBalancer') delete port['nodePort'];
+      for (const port of ports) if (spec.type !== 'LoadBalancer') delete port.nodePort;
     } else {
       const chosen = new Map<string, number>();
       for (const [index, port] of ports.entries()) {
-        const wanted = port['nodePort'];
+        const wanted = port.nodePort;
         if (typeof wanted === 'number' && wanted !== 0) {
           await this.#thisPort(service, wanted, `spec.ports[${index}].nodePort`, owner, dryRun, undo);
-          chosen.set(String(port['port']), wanted);
+          chosen.set(String(port.port), wanted);
         }
       }
       for (const port of ports) {
-        if (typeof port['nodePort'] === 'number' && port['nodePort'] !== 0) continue;
+        if (typeof port.nodePort === 'number' && port.nodePort !== 0) continue;
         // TCP and UDP of one port number share a node port, as DNS-like Services expect.
-        const shared = chosen.get(String(port['port']));
-        const free = shared !== undefined && !ports.some((other) => other['nodePort'] === shared && other['protocol'] === port['protocol']);
+        const shared = chosen.get(String(port.port));
+        const free = shared !== undefined && !ports.some((other) => other.nodePort === shared && other.protocol === port.protocol);
         const number = free ? shared : await this.#anyPort(service, owner, dryRun, undo);
-        port['nodePort'] = number;
-        chosen.set(String(port['port']), number);
+        port.nodePort = number;
+        chosen.set(String(port.port), number);
       }
     }
-    const needsCheck = spec['type'] === 'LoadBalancer' && spec['externalTrafficPolicy'] === 'Local';
+    const needsCheck = spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
     if (!needsCheck) {
-      delete spec['healthCheckNodePort'];
+      delete spec.healthCheckNodePort;
       return;
     }
-    const before = old === undefined ? undefined : section(old, 'spec')['healthCheckNodePort'];
-    const wanted = spec['healthCheckNodePort'] ?? before;
+    const before = old === undefined ? undefined : section(old, 'spec').healthCheckNodePort;
+    const wanted = spec.healthCheckNodePort ?? before;
     if (typeof wanted === 'number' && wanted !== 0) await this.#thisPort(service, wanted, 'spec.healthCheckNodePort', owner, dryRun, undo);
-    spec['healthCheckNodePort'] = typeof wanted === 'number' && wanted !== 0 ? wanted : await this.#anyPort(service, owner, dryRun, undo);
+    spec.healthCheckNodePort = typeof wanted === 'number' && wanted !== 0 ? wanted : await this.#anyPort(service, owner, dryRun, undo);
   }
 
   async #thisPort(service: JsonObject, port: number, field: string, owner: ClaimOwner, dryRun: boolean, undo: Rollback[]): Promise<void> {
@@ -257,37 +257,37 @@ class ServiceAllocator {
 function keepAllocated(object: JsonObject, old: KubeObject): void {
   const spec = section(object, 'spec');
   const before = section(old as unknown as JsonObject, 'spec');
-  const hadAddress = before['type'] !== 'ExternalName';
-  if (hadAddress && spec['type'] !== 'ExternalName') {
-    if (spec['clusterIP'] === undefined || spec['clusterIP'] === '') setOrRemove(spec, 'clusterIP', before['clusterIP']);
-    if (stringsOf(spec['clusterIPs']).length === 0 && spec['clusterIP'] === before['clusterIP'])
-      setOrRemove(spec, 'clusterIPs', copyOf(before['clusterIPs']));
-    if (stringsOf(spec['ipFamilies']).length === 0) setOrRemove(spec, 'ipFamilies', copyOf(before['ipFamilies']));
-    if (spec['ipFamilyPolicy'] === undefined) setOrRemove(spec, 'ipFamilyPolicy', before['ipFamilyPolicy']);
+  const hadAddress = before.type !== 'ExternalName';
+  if (hadAddress && spec.type !== 'ExternalName') {
+    if (spec.clusterIP === undefined || spec.clusterIP === '') setOrRemove(spec, 'clusterIP', before.clusterIP);
+    if (stringsOf(spec.clusterIPs).length === 0 && spec.clusterIP === before.clusterIP)
+      setOrRemove(spec, 'clusterIPs', copyOf(before.clusterIPs));
+    if (stringsOf(spec.ipFamilies).length === 0) setOrRemove(spec, 'ipFamilies', copyOf(before.ipFamilies));
+    if (spec.ipFamilyPolicy === undefined) setOrRemove(spec, 'ipFamilyPolicy', before.ipFamilyPolicy);
     // Going back to one family gives the second address back.
-    if (spec['ipFamilyPolicy'] === 'SingleStack') {
+    if (spec.ipFamilyPolicy === 'SingleStack') {
       for (const field of ['clusterIPs', 'ipFamilies']) {
         const values = stringsOf(spec[field]);
-        if (values.length > 1 && before['ipFamilyPolicy'] !== 'SingleStack') spec[field] = values.slice(0, 1);
+        if (values.length > 1 && before.ipFamilyPolicy !== 'SingleStack') spec[field] = values.slice(0, 1);
       }
     }
   }
   if (!wantsNodePorts(before) || !wantsNodePorts(spec)) return;
   const taken = new Set(nodePortsOf(object));
   for (const port of portsOf(object)) {
-    if (typeof port['nodePort'] === 'number' && port['nodePort'] !== 0) continue;
+    if (typeof port.nodePort === 'number' && port.nodePort !== 0) continue;
     const same = portsOf(old as unknown as JsonObject).find(
-      (candidate) => candidate['port'] === port['port'] && candidate['protocol'] === port['protocol'],
+      (candidate) => candidate.port === port.port && candidate.protocol === port.protocol,
     );
-    const number = same?.['nodePort'];
+    const number = same?.nodePort;
     if (typeof number !== 'number' || taken.has(number)) continue;
-    port['nodePort'] = number;
+    port.nodePort = number;
   }
 }
 
 function wantsNodePorts(spec: JsonObject): boolean {
-  if (spec['type'] === 'NodePort') return true;
-  return spec['type'] === 'LoadBalancer' && spec['allocateLoadBalancerNodePorts'] !== false;
+  if (spec.type === 'NodePort') return true;
+  return spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false;
 }
 
 function ownerOf(service: JsonObject): ClaimOwner {
@@ -295,14 +295,12 @@ function ownerOf(service: JsonObject): ClaimOwner {
 }
 
 function addressesOf(service: JsonObject): readonly string[] {
-  return stringsOf(section(service, 'spec')['clusterIPs']).filter((address) => address !== NONE);
+  return stringsOf(section(service, 'spec').clusterIPs).filter((address) => address !== NONE);
 }
 
 function nodePortsOf(service: JsonObject): readonly number[] {
-  const check = section(service, 'spec')['healthCheckNodePort'];
-  return [...portsOf(service).map((port) => port['nodePort']), check].filter(
-    (port): port is number => typeof port === 'number' && port !== 0,
-  );
+  const check = section(service, 'spec').healthCheckNodePort;
+  return [...portsOf(service).map((port) => port.nodePort), check].filter((port): port is number => typeof port === 'number' && port !== 0);
 }
 
 function portsOf(service: JsonObject): JsonObject[] {

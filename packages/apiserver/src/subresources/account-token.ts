@@ -15,8 +15,8 @@ export function accountTokenHandler({ router, reader, book, tokens }: Subresourc
     const { object: account } = await reader.get(router.registryCall(call, kind), undefined);
     const request = await readBody(call, router, TOKEN_REQUEST, book);
     const meta = metaOf(request);
-    meta['name'] = account.metadata.name;
-    if (account.metadata.namespace !== undefined) meta['namespace'] = account.metadata.namespace;
+    meta.name = account.metadata.name;
+    if (account.metadata.namespace !== undefined) meta.namespace = account.metadata.namespace;
     const issued = await tokens.issue(account, request, call.user, call.signal);
     return router.present(call, TOKEN_REQUEST, issued, 201);
   };

@@ -32,8 +32,8 @@ export async function readBody(call: ResourceCall, router: ResourceRouter, kind:
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest(`the body must be a ${definition.kind} object`);
   const sent = value as JsonObject;
   const apiVersion = definition.group === '' ? version.name : `${definition.group}/${version.name}`;
-  if ((sent['kind'] ?? definition.kind) !== definition.kind) {
-    throw badRequest(`${String(sent['kind'])} in version "${version.name}" cannot be handled as a ${definition.kind}`);
+  if ((sent.kind ?? definition.kind) !== definition.kind) {
+    throw badRequest(`${String(sent.kind)} in version "${version.name}" cannot be handled as a ${definition.kind}`);
   }
   try {
     const { object } = decodeBySchema(sent, version.schema, book);

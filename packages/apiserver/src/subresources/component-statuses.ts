@@ -26,7 +26,7 @@ export function componentStatusesHandler({ router }: Pick<SubresourceDeps, 'rout
     };
     const items = await Promise.all(checks.filter(({ name }) => names.has(name)).map(statusOf));
     if (info.verb === 'get') {
-      const item = items.find(({ metadata }) => (metadata as JsonObject)['name'] === info.name);
+      const item = items.find(({ metadata }) => (metadata as JsonObject).name === info.name);
       if (item === undefined) throw notFound({ group: '', resource: 'componentstatuses' }, info.name);
       return router.present(call, kind, item);
     }

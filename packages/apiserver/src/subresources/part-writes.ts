@@ -14,7 +14,7 @@ export function finalizeHandler(deps: SubresourceDeps): ResourceHandler {
     const { finalizers } = section(sent, 'spec');
     const spec = { ...section(old, 'spec') };
     setOrRemove(spec, 'finalizers', finalizers);
-    old['spec'] = spec;
+    old.spec = spec;
     return old;
   });
 }
@@ -27,11 +27,11 @@ export function approvalHandler(deps: SubresourceDeps): ResourceHandler {
     const judged = conditionsOf(sent)
       .filter(({ type }) => type === 'Approved' || type === 'Denied')
       .map((condition) => {
-        const before = known.find(({ type }) => type === condition['type']);
-        return { lastUpdateTime: now, lastTransitionTime: before?.['lastTransitionTime'] ?? now, ...condition };
+        const before = known.find(({ type }) => type === condition.type);
+        return { lastUpdateTime: now, lastTransitionTime: before?.lastTransitionTime ?? now, ...condition };
       });
     const others = known.filter(({ type }) => type !== 'Approved' && type !== 'Denied');
-    old['status'] = { ...section(old, 'status'), conditions: [...others, ...judged] };
+    old.status = { ...section(old, 'status'), conditions: [...others, ...judged] };
     return old;
   });
 }
@@ -49,7 +49,7 @@ function partHandler(
     const withVersion = (old: JsonObject, sent: JsonObject): JsonObject => {
       const merged = merge(structuredClone(old), sent);
       const resourceVersion = metaText(sent, 'resourceVersion');
-      if (resourceVersion !== '') metaOf(merged)['resourceVersion'] = resourceVersion;
+      if (resourceVersion !== '') metaOf(merged).resourceVersion = resourceVersion;
       return merged;
     };
     if (info.verb === 'patch') {

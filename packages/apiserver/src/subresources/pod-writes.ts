@@ -22,13 +22,13 @@ export function bindingHandler({ router, writer, kinds, book, clock }: Subresour
     const binding = await readBody(call, router, BINDING, book);
     const name = call.info.name === '' ? metaText(binding, 'name') : call.info.name;
     const target = section(binding, 'target');
-    const nodeName = target['name'];
-    if (target['kind'] !== undefined && target['kind'] !== '' && target['kind'] !== 'Node') {
+    const nodeName = target.name;
+    if (target.kind !== undefined && target.kind !== '' && target.kind !== 'Node') {
       throw invalidObject({ group: '', kind: 'Binding' }, name, [
         {
           reason: 'FieldValueNotSupported',
           field: 'target.kind',
-          message: `Unsupported value: ${JSON.stringify(target['kind'])}: supported values: "Node"`,
+          message: `Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node"`,
         },
       ]);
     }
@@ -59,20 +59,20 @@ function bound(pod: JsonObject, nodeName: string, labels: JsonObject, annotation
   const name = metaText(pod, 'name');
   const spec = section(pod, 'spec');
   if (metaText(pod, 'deletionTimestamp') !== '') throw conflict(PODS, name, `pod ${name} is being deleted, cannot be assigned to a host`);
-  if (typeof spec['nodeName'] === 'string' && spec['nodeName'] !== '') {
-    throw conflict(PODS, name, `pod ${name} is already assigned to node ${JSON.stringify(spec['nodeName'])}`);
+  if (typeof spec.nodeName === 'string' && spec.nodeName !== '') {
+    throw conflict(PODS, name, `pod ${name} is already assigned to node ${JSON.stringify(spec.nodeName)}`);
   }
-  const gates = spec['schedulingGates'];
+  const gates = spec.schedulingGates;
   if (Array.isArray(gates) && gates.length > 0) throw conflict(PODS, name, `pod ${name} has non-empty .spec.schedulingGates`);
   const meta = metaOf(pod);
-  spec['nodeName'] = nodeName;
-  if (Object.keys(annotations).length > 0) meta['annotations'] = { ...section(meta, 'annotations'), ...annotations };
-  if (Object.keys(labels).length > 0) meta['labels'] = { ...section(meta, 'labels'), ...labels };
+  spec.nodeName = nodeName;
+  if (Object.keys(annotations).length > 0) meta.annotations = { ...section(meta, 'annotations'), ...annotations };
+  if (Object.keys(labels).length > 0) meta.labels = { ...section(meta, 'labels'), ...labels };
   const status = section(pod, 'status');
-  const conditions = Array.isArray(status['conditions']) ? status['conditions'] : [];
-  const generation = meta['generation'];
-  status['conditions'] = [
-    ...conditions.filter((condition) => (condition as JsonObject)['type'] !== 'PodScheduled'),
+  const conditions = Array.isArray(status.conditions) ? status.conditions : [];
+  const generation = meta.generation;
+  status.conditions = [
+    ...conditions.filter((condition) => (condition as JsonObject).type !== 'PodScheduled'),
     {
       type: 'PodScheduled',
       status: 'True',
@@ -81,7 +81,7 @@ function bound(pod: JsonObject, nodeName: string, labels: JsonObject, annotation
       ...(typeof generation === 'number' ? { observedGeneration: generation } : {}),
     },
   ];
-  pod['status'] = status;
+  pod.status = status;
   return pod;
 }
 
@@ -93,7 +93,7 @@ export function evictionHandler({ router, writer, reader, kinds, book, eviction 
     const body = await readBody(call, router, EVICTION, book);
     const sentName = metaText(body, 'name');
     if (sentName !== '' && sentName !== call.info.name) throw badRequest('name in URL does not match name in Eviction object');
-    const options = parseDeleteOptions(call.request.query, body['deleteOptions']);
+    const options = parseDeleteOptions(call.request.query, body.deleteOptions);
     const target = { ...router.registryCall(call, pods), subresource: 'eviction' };
     const { object: pod } = await reader.get(target, undefined);
     if (needsGuard(pod)) await eviction?.allow(pod, options.dryRun, call.signal);
@@ -147,8 +147,8 @@ async function changeOf(
 
 /** `pods/NAME/ephemeralcontainers`: adds debug containers; those that stand there stay as they are. @throws {StatusError} Invalid. */
 export function mergeEphemeralContainers(old: JsonObject, sent: JsonObject): JsonObject {
-  const before = listOf(section(old, 'spec')['ephemeralContainers']);
-  const after = listOf(section(sent, 'spec')['ephemeralContainers']);
+  const before = listOf(section(old, 'spec').ephemeralContainers);
+  const after = listOf(section(sent, 'spec').ephemeralContainers);
   for (const container of before) {
     const kept = after.find((candidate) => nameOf(candidate) === nameOf(container));
     if (kept === undefined) {
@@ -161,7 +161,7 @@ export function mergeEphemeralContainers(old: JsonObject, sent: JsonObject): Jso
       ]);
     }
   }
-  const taken = new Set([...listOf(section(old, 'spec')['containers']), ...listOf(section(old, 'spec')['initContainers'])].map(nameOf));
+  const taken = new Set([...listOf(section(old, 'spec').containers), ...listOf(section(old, 'spec').initContainers)].map(nameOf));
   const seen = new Set<string>();
   for (const [index, container] of after.entries()) {
     const name = nameOf(container);
@@ -182,7 +182,7 @@ export function mergeEphemeralContainers(old: JsonObject, sent: JsonObject): Jso
     seen.add(name);
   }
   const merged = after.map((container) => before.find((candidate) => nameOf(candidate) === nameOf(container)) ?? container);
-  old['spec'] = { ...section(old, 'spec'), ephemeralContainers: merged };
+  old.spec = { ...section(old, 'spec'), ephemeralContainers: merged };
   return withVersion(old, sent);
 }
 
@@ -197,13 +197,13 @@ export function mergeResize(old: JsonObject, sent: JsonObject): JsonObject {
     }
   }
   const meta = metaOf(old);
-  if (typeof meta['generation'] === 'number') meta['generation'] += 1;
+  if (typeof meta.generation === 'number') meta.generation += 1;
   return withVersion(old, sent);
 }
 
 function withVersion(old: JsonObject, sent: JsonObject): JsonObject {
   const { resourceVersion } = metaOf(sent);
-  if (resourceVersion !== undefined) metaOf(old)['resourceVersion'] = resourceVersion;
+  if (resourceVersion !== undefined) metaOf(old).resourceVersion = resourceVersion;
   return old;
 }
 
@@ -212,5 +212,5 @@ function listOf(value: Json | undefined): JsonObject[] {
 }
 
 function nameOf(container: JsonObject): string {
-  return typeof container['name'] === 'string' ? container['name'] : '';
+  return typeof container.name === 'string' ? container.name : '';
 }

@@ -56,7 +56,7 @@ export function scaleHandler({ reader, writer, router, book }: SubresourceDeps):
         }
         const object = cloneObject(old);
         const { resourceVersion } = metaOf(wanted);
-        if (resourceVersion !== undefined) metaOf(object)['resourceVersion'] = resourceVersion;
+        if (resourceVersion !== undefined) metaOf(object).resourceVersion = resourceVersion;
         setAt(object, scale.specReplicasPath, replicas);
         return object;
       },

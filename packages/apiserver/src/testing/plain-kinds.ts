@@ -16,7 +16,7 @@ export const plainConfigMap: KindDefinition = {
       name: 'v1',
       served: true,
       schema: { ref: 'io.k8s.api.core.v1.ConfigMap' },
-      columns: [{ name: 'Name', type: 'string', priority: 0, value: (object) => (object['metadata'] as { name: string }).name }],
+      columns: [{ name: 'Name', type: 'string', priority: 0, value: (object) => (object.metadata as { name: string }).name }],
     },
   ],
   storageVersion: 'v1',

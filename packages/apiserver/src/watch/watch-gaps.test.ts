@@ -5,7 +5,7 @@ import { type TestClient, testClient } from '../testing/test-client.ts';
 import { startTestServer } from '../testing/test-server.ts';
 
 const PATH = '/api/v1/namespaces/gaps/configmaps';
-const seed = Number(process.env['DURE_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = Number(process.env.DURE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 /** Keeps a copy of a collection as an informer does: lists, watches, goes on from the last revision, lists anew when told so. */
 class Follower {
@@ -46,16 +46,16 @@ class Follower {
     try {
       for await (const { type, object } of this.#client.watch(`${PATH}?watch=1&resourceVersion=${this.revision}`, signal)) {
         if (type === 'ERROR') return true;
-        const revision = Number(object.metadata['resourceVersion']);
+        const revision = Number(object.metadata.resourceVersion);
         expect(revision, 'events come in order and never twice').toBeGreaterThan(this.revision);
         this.revision = revision;
-        const name = String(object.metadata['name']);
+        const name = String(object.metadata.name);
         if (type === 'DELETED') {
           expect(this.state.has(name), `a deletion of ${name} follows its creation`).toBe(true);
           this.state.delete(name);
         } else {
           expect(this.state.has(name), `${type} of ${name}`).toBe(type === 'MODIFIED');
-          this.state.set(name, (object['data'] as { value: string }).value);
+          this.state.set(name, (object.data as { value: string }).value);
         }
         left -= 1;
         if (left === 0) {
