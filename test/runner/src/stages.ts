@@ -34,7 +34,14 @@ export function planStages({ root }: Machine): readonly Stage[] {
     },
     { name: 'units', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.config.ts'] },
     { name: 'node', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.node.config.ts'], ...needsRoot },
-    { name: 'end to end', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.e2e.config.ts'], isolated: true, ...needsRoot },
+    {
+      name: 'end to end',
+      kind: 'vitest',
+      argv: ['vitest', 'run', '--config', 'vitest.e2e.config.ts'],
+      prepare: ['tsx', 'test/e2e/src/prepare.ts'],
+      isolated: true,
+      ...needsRoot,
+    },
     {
       name: 'lab',
       kind: 'vitest',

@@ -53,10 +53,12 @@ async function detach({ dataDir, listen, nodes, registries }: UpCommandOptions):
     stdio: ['ignore', log, log, 'pipe'],
     env: { ...process.env, DURE_UP_REPORT: '1' },
   });
-  const lines = createInterface({ input: child.stdio[REPORT_FD] as Readable });
+  const report = child.stdio[REPORT_FD] as Readable;
+  const lines = createInterface({ input: report });
   for await (const line of lines) {
     if (line === READY) {
-      lines.close();
+      // Both would keep this process waiting for the other one's end.
+      report.destroy();
       child.unref();
       return;
     }

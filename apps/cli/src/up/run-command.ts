@@ -35,3 +35,18 @@ export function runCommand({ argv, stdin, mayFail = false }: Command): Promise<s
 export async function runCommands(commands: readonly Command[]): Promise<void> {
   for (const command of commands) await runCommand(command);
 }
+
+/** Runs the first of several ways to the same end that works. @throws {CommandFailedError} None does; of the last one. */
+export async function runFirstThatWorks(ways: readonly (readonly Command[])[]): Promise<void> {
+  let last: unknown;
+  for (const way of ways) {
+    try {
+      await runCommands(way);
+      return;
+    } catch (error) {
+      if (!(error instanceof CommandFailedError)) throw error;
+      last = error;
+    }
+  }
+  throw last;
+}

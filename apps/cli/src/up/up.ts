@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { cpus, hostname } from 'node:os';
 import { nodes as nodeRef } from '@dure/api';
 import { type Client, createClient, createNetworkTransport, loadKubeconfig } from '@dure/client';
 import { type Clock, createLogger, isAbort, type Random } from '@dure/foundation';
@@ -19,10 +19,10 @@ import { endProcesses } from './end-processes.ts';
 import { hostAddress } from './host-address.ts';
 import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts';
 import type { Progress } from './progress.ts';
-import { runCommands } from './run-command.ts';
+import { runCommands, runFirstThatWorks } from './run-command.ts';
 import { mountPoints, planRunDirectory } from './run-directory.ts';
 import { Supervisor } from './supervisor.ts';
-import { BRIDGE_ADDRESS, planBridge, planVirtualDirectory, planVirtualNode, VIRTUAL_DIR } from './virtual-node.ts';
+import { BRIDGE_ADDRESS, planBridge, planNamespaces, planVirtualDirectory, planVirtualNode, VIRTUAL_DIR } from './virtual-node.ts';
 import { waitUntil } from './wait-until.ts';
 
 const READY_TIMEOUT_MS = 120_000;
@@ -106,7 +106,9 @@ async function prepareLinks(nodes: readonly LocalNode[], progress: Progress): Pr
     const isRoute = ({ argv }: { readonly argv: readonly string[] }): boolean => argv[1] === 'route';
     await runCommands([...(link ? [link] : []), ...rest.filter((command) => !isRoute(command))]);
     for (const [index, { name, address, virtual }] of nodes.entries()) {
-      if (virtual && !points.has(`${VIRTUAL_DIR}/${name}/net`)) await runCommands(planVirtualNode(name, address, index + 1));
+      if (!virtual || points.has(`${VIRTUAL_DIR}/${name}/net`)) continue;
+      await runFirstThatWorks(planNamespaces(name, cpus().length));
+      await runCommands(planVirtualNode(name, address, index + 1));
     }
     if (nodes.some(({ virtual }) => virtual)) await runCommands(rest.filter(isRoute));
   });

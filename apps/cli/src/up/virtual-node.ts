@@ -64,19 +64,36 @@ export function planBridge(ranges: ClusterRanges): readonly Command[] {
   ];
 }
 
-/** Makes one node's namespaces and its link; repeatable, an existing node stays as it is. */
+/**
+ * Ways to make one node's namespaces, to be tried in order, one for each processor. Linux 6.18 refuses to bind a mount namespace (EINVAL, "loop")
+ * whose id is below that of the namespace it is bound in, and hands out ids in batches of each processor's own: a new namespace can get a
+ * lower id than an old one, and on some processor it does not.
+ */
+export function planNamespaces(name: string, processors: number): readonly (readonly Command[])[] {
+  const dir = `${VIRTUAL_DIR}/${name}`;
+  return Array.from({ length: processors }, (_, processor) => [
+    { argv: ['mkdir', '-p', dir] },
+    // What a try that failed left; a bound namespace cannot be touched.
+    ...['net', 'uts', 'mount'].map((kind): Command => ({ argv: ['umount', `${dir}/${kind}`], mayFail: true })),
+    { argv: ['touch', `${dir}/mount`, `${dir}/net`, `${dir}/uts`] },
+    {
+      // "slave": what the machine mounts later is seen inside; what the node mounts stays inside and goes with it.
+      argv: [
+        ...['taskset', '-c', String(processor), 'unshare', `--mount=${dir}/mount`, `--net=${dir}/net`, `--uts=${dir}/uts`],
+        ...['--propagation', 'slave', 'hostname', name],
+      ],
+    },
+  ]);
+}
+
+/** Links a node that has its namespaces to the bridge. */
 export function planVirtualNode(name: string, address: string, index: number): readonly Command[] {
   const dir = `${VIRTUAL_DIR}/${name}`;
   const [outer, inner] = [`dure-n${index}`, `dure-p${index}`];
   const inside = (...argv: string[]): readonly string[] => enterVirtualNode(name, argv);
   return [
-    { argv: ['mkdir', '-p', dir] },
-    { argv: ['touch', `${dir}/mount`, `${dir}/net`, `${dir}/uts`] },
-    // "slave": what the machine mounts later is seen inside; what the node mounts stays inside and goes with it.
-    { argv: ['unshare', `--mount=${dir}/mount`, `--net=${dir}/net`, `--uts=${dir}/uts`, '--propagation', 'slave', 'hostname', name] },
     { argv: ['ip', 'link', 'add', outer, 'type', 'veth', 'peer', 'name', inner] },
     { argv: ['ip', 'link', 'set', outer, 'master', BRIDGE, 'up'] },
-    { argv: ['nsenter', `--net=${dir}/net`, '--', 'true'] },
     { argv: ['ip', 'link', 'set', inner, 'netns', `${dir}/net`] },
     { argv: inside('ip', 'link', 'set', inner, 'name', 'eth0') },
     { argv: inside('ip', 'link', 'set', 'lo', 'up') },
