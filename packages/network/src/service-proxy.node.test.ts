@@ -234,6 +234,14 @@ describe.skipIf(reason)(`a service proxy on two nodes${skipped}`, () => {
     proxy.update(table([endpoint(far.ip, 90)], {}, 'UDP'));
     expect(await talk('b')).toBe('far b 10.42.1.1');
     expect(proxy.status().udpFlows).toBe(1);
+    // A NodePort's answers must come from the address that was asked.
+    for (const from of [client.namespacePath, lab.nodes[1]?.namespacePath ?? '']) {
+      const outside = inside(from).bindUdp('0.0.0.0', 0);
+      outside.send('c', 30_080, one.address);
+      const [answer, { address }] = (await once(outside, 'message')) as [Buffer, { address: string }];
+      expect([String(answer), address]).toEqual(['far c 10.42.1.1', one.address]);
+      outside.close();
+    }
     for (const each of [socket, ...ends]) each.close();
   });
 });
