@@ -20,8 +20,10 @@ import { serviceAccountController } from './serviceaccount/serviceaccount-contro
 
 /** What differs from cluster to cluster. */
 export interface ControllersConfig {
-  /** The Pod network, `10.42.0.0/16`; every node gets a /24 of it. */
+  /** The Pod network, `10.42.0.0/16`; every node gets a part of it. */
   readonly clusterCidr: string;
+  /** Prefix length of a node's part of it. Default: 24. */
+  readonly nodePodPrefix?: number;
   /** PEM that Pods verify the API server with. */
   readonly rootCa: string;
   readonly signCertificateRequest: SignCertificateRequest;
@@ -41,7 +43,7 @@ export function controllerFactories(config: ControllersConfig): ReadonlyMap<stri
     ['endpoints', endpointsController],
     ['node-lifecycle', nodeLifecycleController(config.nodeLifecycle)],
     ['taint-eviction', taintEvictionController],
-    ['node-ipam', nodeIpamController({ clusterCidr: config.clusterCidr })],
+    ['node-ipam', nodeIpamController({ clusterCidr: config.clusterCidr, nodePrefix: config.nodePodPrefix ?? 24 })],
     ['pod-garbage-collector', podGcController],
     ['garbage-collector', garbageCollector],
     ['csr-approver', csrApprover],

@@ -100,5 +100,11 @@ function patchOwners<T extends KubeObject>(
   signal: AbortSignal,
 ): Promise<T> {
   const { uid, resourceVersion } = metadata;
-  return client.patch<T>(ref, metadata, { kind: 'merge', patch: { metadata: { uid, resourceVersion, ownerReferences } } }, {}, signal);
+  return client.patch<T>(
+    ref,
+    metadata,
+    { kind: 'merge', patch: { metadata: { uid, resourceVersion, ownerReferences: ownerReferences.length > 0 ? ownerReferences : null } } },
+    {},
+    signal,
+  );
 }

@@ -11,7 +11,7 @@ import {
   StatusError,
   type WatchEvent,
 } from '@dure/api';
-import { type Clock, type Random, rfc3339Seconds, seededRandom, uuid } from '@dure/foundation';
+import { aborted, type Clock, type Random, rfc3339Seconds, seededRandom, uuid } from '@dure/foundation';
 import { FakeClock } from '@dure/foundation/testing';
 import type { Client, DeleteQuery, ListQuery, ObjectKey, Patch, WatchQuery, WriteQuery } from '../client.ts';
 import { keyOf } from '../resource-path.ts';
@@ -173,7 +173,7 @@ export class FakeClient implements Client {
         at = change.revision;
         const type = visibleType(change, matches);
         if (type === undefined) continue;
-        await this.watchDelay?.(ref);
+        if (this.watchDelay !== undefined) await Promise.race([this.watchDelay(ref), aborted(signal)]);
         if (signal.aborted) return;
         yield { type, object: change.object as T };
       }

@@ -1,5 +1,6 @@
 import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '@dure/api';
 import { rfc3339Seconds } from '@dure/foundation';
+import { withoutZeros } from '../without-zeros.ts';
 import { maxUnavailable, specReplicas, sumOf, wantedReplicas } from './replica-sets.ts';
 
 /** A deadline this large means none. @see upstream's `HasProgressDeadline` */
@@ -33,11 +34,13 @@ export function planStatus({ deployment, all, newOne, judge, note, nowMs }: Stat
   const { generation } = deployment.metadata;
   const numbers: DeploymentStatus = {
     ...(generation !== undefined && { observedGeneration: generation }),
-    replicas: sumOf(all, ({ status }) => status?.replicas),
-    updatedReplicas: newOne?.status?.replicas ?? 0,
-    readyReplicas: sumOf(all, ({ status }) => status?.readyReplicas),
-    availableReplicas: available,
-    unavailableReplicas: Math.max(sumOf(all, specReplicas) - available, 0),
+    ...withoutZeros({
+      replicas: sumOf(all, ({ status }) => status?.replicas),
+      updatedReplicas: newOne?.status?.replicas ?? 0,
+      readyReplicas: sumOf(all, ({ status }) => status?.readyReplicas),
+      availableReplicas: available,
+      unavailableReplicas: Math.max(sumOf(all, specReplicas) - available, 0),
+    }),
     terminatingReplicas: sumOf(all, ({ status }) => status?.terminatingReplicas),
     ...(deployment.status?.collisionCount !== undefined && { collisionCount: deployment.status.collisionCount }),
   };
@@ -69,9 +72,9 @@ export function planStatus({ deployment, all, newOne, judge, note, nowMs }: Stat
 export function isComplete(deployment: Deployment, status: DeploymentStatus): boolean {
   const wanted = wantedReplicas(deployment);
   return (
-    status.updatedReplicas === wanted &&
-    status.replicas === wanted &&
-    status.availableReplicas === wanted &&
+    (status.updatedReplicas ?? 0) === wanted &&
+    (status.replicas ?? 0) === wanted &&
+    (status.availableReplicas ?? 0) === wanted &&
     (status.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
   );
 }
@@ -103,7 +106,7 @@ function judgeProgress(
   const deadlineMs = progressDeadlineMs(deployment);
   if (deadlineMs === undefined) return conditions.without('Progressing');
   const current = conditions.get('Progressing');
-  if (numbers.replicas === numbers.updatedReplicas && current?.reason === 'NewReplicaSetAvailable') return conditions;
+  if ((numbers.replicas ?? 0) === (numbers.updatedReplicas ?? 0) && current?.reason === 'NewReplicaSetAvailable') return conditions;
   const subject = newOne === undefined ? `Deployment "${deployment.metadata.name}"` : `ReplicaSet "${newOne.metadata.name}"`;
   if (isComplete(deployment, numbers)) {
     const message = `${subject} has successfully progressed.`;

@@ -46,7 +46,27 @@ export function planSlices(
     planGroup(service, group, same, labels, triggerTime, plan);
   }
   plan.remove.push(...unused);
-  return plan;
+  return reuseRemoved(plan);
+}
+
+/** A slice that would go takes the content of one that would come: readers see one change instead of a moment with both, or none. */
+function reuseRemoved(plan: SlicePlan): SlicePlan {
+  const remove = [...plan.remove];
+  const update = [...plan.update];
+  const create = plan.create.filter(({ addressType, endpoints = [], ports = [], metadata }) => {
+    const at = remove.findIndex((slice) => slice.addressType === addressType);
+    const [reused] = at < 0 ? [] : remove.splice(at, 1);
+    if (reused === undefined) return true;
+    const { labels = {}, annotations = {} } = metadata;
+    update.push({
+      ...reused,
+      metadata: { ...reused.metadata, labels, annotations: { ...reused.metadata.annotations, ...annotations } },
+      endpoints,
+      ports,
+    });
+    return false;
+  });
+  return { create, update, remove };
 }
 
 function planGroup(

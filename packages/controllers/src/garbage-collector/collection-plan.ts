@@ -1,5 +1,5 @@
 import type { KubeObject, OwnerReference } from '@dure/api';
-import { FOREGROUND, type GraphNode, ORPHAN } from './ownership-graph.ts';
+import { FOREGROUND, type GraphNode, ORPHAN, refersTo } from './ownership-graph.ts';
 
 /** What is known of one owner. */
 export type OwnerState = 'present' | 'absent' | 'waits-for-dependents';
@@ -54,10 +54,10 @@ export function affectedBy(
   const startsWaiting = after.waitsForDependents && before?.waitsForDependents !== true;
   const startsLeaving = after.leavesDependents && before?.leavesDependents !== true;
   if (startsWaiting || startsLeaving) affected.push(after.uid);
-  // An owner unknown, or waiting for us: somebody has to find out, or let it go.
-  const isDue = after.owners.some(({ uid }) => {
-    const owner = isKnown(uid);
-    return owner === undefined || owner.waitsForDependents;
+  // An owner unknown, another than the one named, or waiting for us: somebody has to find out, or let it go.
+  const isDue = after.owners.some((reference) => {
+    const owner = isKnown(reference.uid);
+    return owner === undefined || owner.waitsForDependents || !refersTo(reference, after.namespace, owner);
   });
   if (isDue) affected.push(after.uid);
   const blocked = (node: GraphNode | undefined): ReadonlySet<string> =>

@@ -161,7 +161,7 @@ export const garbageCollector: ControllerFactory = (context) => {
   ): Promise<void> {
     const ownerReferences = (metadata.ownerReferences ?? []).filter(({ uid }) => !gone.has(uid));
     if (ownerReferences.length === (metadata.ownerReferences ?? []).length) return;
-    await patchMetadata(resource, metadata, { ownerReferences }, signal);
+    await patchMetadata(resource, metadata, { ownerReferences: ownerReferences.length > 0 ? ownerReferences : null }, signal);
   }
 
   async function unblock(dependent: GraphNode, ownerUid: string, signal: AbortSignal): Promise<void> {

@@ -92,7 +92,7 @@ export function nodeLifecycleController(options: NodeLifecycleOptions = {}): Con
     /** One node more may be emptied now. Never while no node at all is ready: then the fault is ours, or everybody's. */
     function takeEviction(): boolean {
       const nowMs = clock.monotonicMs();
-      if (nowMs < mayEvictAtMs || !nodeCache.list().some(isNodeReady)) return false;
+      if (nowMs < mayEvictAtMs || !nodeCache.list().some((node) => isNodeReady(node) && silentMs(node) < graceMs)) return false;
       mayEvictAtMs = nowMs + evictionIntervalMs;
       return true;
     }

@@ -10,6 +10,7 @@ import {
 import { rfc3339Seconds } from '@dure/foundation';
 import { deepEqual } from '../deep-equal.ts';
 import { availableInMs, isPodActive, isPodFinished, isPodReady } from '../pod-state.ts';
+import { withoutZeros } from '../without-zeros.ts';
 import { byDeletionRank } from './pod-ranking.ts';
 
 /** Bounds one pass, so that a typo in `spec.replicas` cannot flood the API server. */
@@ -83,9 +84,11 @@ export function replicaStatus(
   const { generation } = owner.object.metadata;
   return {
     replicas: active.length,
-    fullyLabeledReplicas: active.filter(({ metadata }) => templateLabels.matches(metadata.labels ?? {})).length,
-    readyReplicas: active.filter(isPodReady).length,
-    availableReplicas: active.filter((pod) => availableInMs(pod, owner.minReadySeconds, nowMs) === 0).length,
+    ...withoutZeros({
+      fullyLabeledReplicas: active.filter(({ metadata }) => templateLabels.matches(metadata.labels ?? {})).length,
+      readyReplicas: active.filter(isPodReady).length,
+      availableReplicas: active.filter((pod) => availableInMs(pod, owner.minReadySeconds, nowMs) === 0).length,
+    }),
     terminatingReplicas: owned.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isPodFinished(pod)).length,
     ...(generation !== undefined && { observedGeneration: generation }),
     ...(conditions.length > 0 && { conditions }),
