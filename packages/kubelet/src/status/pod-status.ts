@@ -4,6 +4,7 @@ import type { ContainerStatus as RuntimeContainer } from '@dure/runtime';
 import { qosClassOf } from '../config/qos.ts';
 import { type PodObservation, readySandbox } from '../plan/observation.ts';
 import { type ContainerProbes, hasStarted, isInitialized } from '../plan/pod-plan.ts';
+import { shouldRestart } from '../plan/restart-decision.ts';
 import { ANNOTATION, containersOf, type NamedContainer } from '../pod-identity.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import { phaseOf } from './pod-phase.ts';
@@ -108,7 +109,8 @@ function containerStatusOf(
 
   const state = stateOf(newest, context);
   // A failed or ended run that waits for its next one shows why it waits; the run itself moves to lastState.
-  const waits = newest.state !== 'running' && waiting !== undefined;
+  const isFinal = newest.state === 'exited' && (context.terminating || !shouldRestart(pod, container, newest.exitCode ?? 1));
+  const waits = newest.state !== 'running' && waiting !== undefined && !isFinal;
   const previous = waits && newest.state === 'exited' ? newest : runs.find((run) => run !== newest && run.state === 'exited');
   const lastState = previous === undefined ? undefined : stateOf(previous, context);
   const shown: ContainerState = waits ? { waiting } : newest.state === 'created' ? { waiting: defaultWaiting } : state;

@@ -1,22 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Node, Pod, PodSpec, Service } from '@dure/api';
-import { pods } from '@dure/api';
+import { type Node, type Pod, type PodSpec, pods, type Service } from '@dure/api';
 import { FakeClient } from '@dure/client/testing';
-import { seededRandom, silentLogger } from '@dure/foundation';
+import { seededRandom } from '@dure/foundation';
 import { FakeClock } from '@dure/foundation/testing';
-import { ImageManager } from '../images/image-manager.ts';
-import { Kubelet } from '../kubelet.ts';
-import { ObjectCache } from '../objects/object-cache.ts';
-import type { NodeFacts } from '../pod-deps.ts';
-import { PodStore } from '../pod-store.ts';
-import { ProbeManager } from '../probes/probe-manager.ts';
-import { StatusManager } from '../status/status-manager.ts';
+import type { Kubelet } from '../kubelet.ts';
 import type { Mounter } from '../volumes/mounter.ts';
-import { VolumeManager } from '../volumes/volume-manager.ts';
+import type { VolumeManager } from '../volumes/volume-manager.ts';
 import { FakeImages, fakeImage } from './fake-images.ts';
 import { FakeRuntime } from './fake-runtime.ts';
+import { wireKubelet } from './kubelet-wiring.ts';
 
 /** Remembers what it was asked to mount. */
 export class FakeMounter implements Mounter {
@@ -43,19 +37,6 @@ export class FakeMounter implements Mounter {
   }
 }
 
-export const FAKE_NODE: NodeFacts = {
-  name: 'node-a',
-  hostname: 'node-a',
-  ips: () => ['192.0.2.10'],
-  memoryBytes: 8 * 2 ** 30,
-  allocatable: () => ({ cpu: '4', memory: '8Gi', pods: '110' }),
-  clusterDomain: 'cluster.local',
-  clusterDns: ['10.43.0.10'],
-  resolver: async () => ({ nameservers: ['192.0.2.1'], searches: ['example.org'], options: [] }),
-  hostsFile: async () => '127.0.0.1 localhost\n',
-  podPidsMax: undefined,
-};
-
 /** A whole node on fakes: what the API wants goes in through `client`, what the runtime does is told through `runtime`. */
 export class NodeFixture implements AsyncDisposable {
   readonly clock = new FakeClock();
@@ -77,61 +58,25 @@ export class NodeFixture implements AsyncDisposable {
     this.root = root;
     this.runtime = runtime ?? new FakeRuntime(this.clock);
     this.images.present.set('app:1', fakeImage('app:1'));
-    const { clock, random, client } = this;
-    const log = silentLogger;
-    const { signal } = this.#stop;
-    const dirs = { pods: join(root, 'pods'), logs: join(root, 'logs'), memory: join(root, 'memory'), seccomp: join(root, 'seccomp') };
-    const objects = new ObjectCache({ client, clock, random, log, signal });
-    const events = {
-      record: (pod: Pod, _container: unknown, type: string, reason: string, message: string) => {
-        this.events.push({ pod: pod.metadata.name, type, reason, message });
-      },
-    };
-    const images = new ImageManager({ images: this.images, objects, events, clock, hostImage: { hide: ['/root'] } });
-    const facts = (pod: Pod) => ({
-      podIPs: pod.status?.podIPs?.map(({ ip }) => ip) ?? [],
-      hostIPs: FAKE_NODE.ips(),
-      allocatable: FAKE_NODE.allocatable(),
-    });
-    this.volumes = new VolumeManager({
-      client,
-      objects,
+    const { kubelet, volumes } = wireKubelet({
+      client: this.client,
+      runtime: this.runtime,
+      images: this.images,
       mounter: this.mounter,
-      imageLayers: (pod, volume, stop) => images.layersOf(pod, volume.image?.reference ?? '', volume.image?.pullPolicy, stop),
-      clock,
-      random,
-      log,
-      podsDir: dirs.pods,
-      memoryDir: dirs.memory,
-      facts,
-    });
-    const probes = new ProbeManager({
-      runtime: this.runtime,
-      events,
-      clock,
-      random,
-      log,
-      onChange: (uid) => this.kubelet.probeChanged(uid),
-    });
-    this.kubelet = new Kubelet({
-      client,
-      runtime: this.runtime,
-      images,
-      volumes: this.volumes,
-      objects,
-      services: async () => this.services,
-      status: new StatusManager({ client, clock, log, signal }),
-      probes,
-      events,
-      node: FAKE_NODE,
-      dirs,
-      clock,
-      random,
-      log,
+      clock: this.clock,
+      random: this.random,
+      root,
+      events: {
+        record: (pod: Pod, _container: unknown, type: string, reason: string, message: string) => {
+          this.events.push({ pod: pod.metadata.name, type, reason, message });
+        },
+      },
+      services: () => this.services,
       nodeObject: () => this.nodeObject,
-      store: new PodStore(dirs.pods, log),
-      allowedSysctls: new Set(),
+      signal: this.#stop.signal,
     });
+    this.kubelet = kubelet;
+    this.volumes = volumes;
   }
 
   /** @param former A node whose runtime and disk this one finds. */
