@@ -1,0 +1,173 @@
+import { type CertificateSigningRequest, certificateSigningRequests, nodes, secrets } from '@dure/api';
+import { seededRandom } from '@dure/foundation';
+import { FakeClock } from '@dure/foundation/testing';
+import { createAuthority, createRequest, parseCertificate, signRequest } from '@dure/pki';
+import { describe, expect, it } from 'vitest';
+import { tokenCleaner } from '../bootstrap-token/token-cleaner.ts';
+import { type ControllerBench, controllerBench } from '../testing/controller-bench.ts';
+import { csrApprover } from './csr-approver.ts';
+import { csrCleaner } from './csr-cleaner.ts';
+import { csrSigner } from './csr-signer.ts';
+
+const CLIENT = 'kubernetes.io/kube-apiserver-client-kubelet';
+const SERVING = 'kubernetes.io/kubelet-serving';
+const clientUsages = ['digital signature', 'client auth'];
+const servingUsages = ['digital signature', 'server auth'];
+const node = { commonName: 'system:node:n1', organizations: ['system:nodes'] };
+const asNode = { username: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] };
+const asBootstrapper = { username: 'system:bootstrap:abcdef', groups: ['system:bootstrappers', 'system:authenticated'] };
+
+async function bench(): Promise<ControllerBench> {
+  const context = { clock: new FakeClock(), random: seededRandom(5) };
+  const authority = await createAuthority({ commonName: 'test' }, context);
+  const made = controllerBench({
+    approver: csrApprover,
+    signer: csrSigner({ signCertificateRequest: (pem, options) => signRequest(authority, pem, options, context) }),
+    cleaner: csrCleaner,
+    tokens: tokenCleaner,
+  });
+  made.client.serve(certificateSigningRequests, nodes, secrets);
+  made.client.put(nodes, {
+    metadata: { name: 'n1' },
+    spec: {},
+    status: {
+      addresses: [
+        { type: 'InternalIP', address: '10.0.0.1' },
+        { type: 'Hostname', address: 'n1.home' },
+      ],
+    },
+  });
+  await made.start();
+  return made;
+}
+
+async function ask(
+  run: ControllerBench,
+  request: Parameters<typeof createRequest>[0],
+  spec: Partial<CertificateSigningRequest['spec']>,
+): Promise<CertificateSigningRequest> {
+  const { requestPem } = await createRequest(request);
+  const usages = (spec.signerName === SERVING ? servingUsages : clientUsages) as unknown as NonNullable<
+    CertificateSigningRequest['spec']['usages']
+  >;
+  run.client.put(certificateSigningRequests, {
+    metadata: { name: 'csr' },
+    spec: { signerName: CLIENT, usages, request: Buffer.from(requestPem).toString('base64'), ...spec },
+  });
+  // Signing takes real turns of the event loop.
+  for (let turn = 0; turn < 200; turn += 1) {
+    await run.settle();
+    const stored = run.client.peek<CertificateSigningRequest>(certificateSigningRequests, 'csr');
+    if (stored?.status?.certificate !== undefined || stored?.status?.conditions?.some(({ type }) => type === 'Failed')) break;
+    if (turn > 20 && stored?.status?.conditions === undefined) break;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const stored = run.client.peek<CertificateSigningRequest>(certificateSigningRequests, 'csr');
+  if (stored === undefined) throw new Error('gone');
+  return stored;
+}
+
+describe('certificates for nodes', () => {
+  it.each([
+    ['a bootstrapping machine gets a client certificate', asBootstrapper],
+    ['a node renews its own', asNode],
+  ])('%s', async (_title, requestor) => {
+    await using run = await bench();
+    const { status } = await ask(run, node, { ...requestor, expirationSeconds: 3600 });
+    expect(status.conditions).toMatchObject([{ type: 'Approved', status: 'True', reason: 'AutoApproved' }]);
+    const info = parseCertificate(Buffer.from(status.certificate ?? '', 'base64').toString());
+    expect(info).toMatchObject(node);
+    expect(info.notAfterMs - run.clock.now()).toBeLessThanOrEqual(3_600_000);
+  });
+
+  it('a node gets a serving certificate for its own addresses', async () => {
+    await using run = await bench();
+    const { status } = await ask(
+      run,
+      { ...node, dnsNames: ['n1', 'n1.home'], ipAddresses: ['10.0.0.1', '127.0.0.1'] },
+      { ...asNode, signerName: SERVING },
+    );
+    expect(status.certificate).toBeDefined();
+  });
+
+  it.each([
+    ['somebody else asking in the name of a node', node, { username: 'eve', groups: ['system:authenticated'] }],
+    ['a node asking for another', { ...node, commonName: 'system:node:n2' }, asNode],
+    ['another group', { ...node, organizations: ['system:nodes', 'system:masters'] }, asNode],
+    ['names in a client certificate', { ...node, dnsNames: ['n1'] }, asNode],
+    ['other usages', node, { ...asNode, usages: ['digital signature', 'cert sign'] as never }],
+    ['a foreign address', { ...node, ipAddresses: ['10.43.0.1'] }, { ...asNode, signerName: SERVING }],
+    ['the name of the API server', { ...node, dnsNames: ['kubernetes.default.svc'] }, { ...asNode, signerName: SERVING }],
+    ['a bootstrapper asking to serve', { ...node, dnsNames: ['n1'] }, { ...asBootstrapper, signerName: SERVING }],
+    ['a signer of others', node, { ...asNode, signerName: 'example.com/mine' }],
+  ])('are not approved by themselves: %s', async (_title, request, spec) => {
+    await using run = await bench();
+    const { status } = await ask(run, request, spec);
+    expect(status).toBeUndefined();
+  });
+
+  it('an approved request that does not fit its signer fails, and says why', async () => {
+    await using run = await bench();
+    const approved = { conditions: [{ type: 'Approved', status: 'True' }] };
+    const { requestPem } = await createRequest({ commonName: 'eve', organizations: ['system:masters'] });
+    run.client.put(certificateSigningRequests, {
+      metadata: { name: 'csr' },
+      spec: {
+        signerName: 'kubernetes.io/kube-apiserver-client',
+        usages: clientUsages as never,
+        request: Buffer.from(requestPem).toString('base64'),
+      },
+      status: approved,
+    });
+    for (let turn = 0; turn < 20; turn += 1) {
+      await run.settle();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    const { status } = run.client.peek<CertificateSigningRequest>(certificateSigningRequests, 'csr') ?? {};
+    expect(status?.certificate).toBeUndefined();
+    expect(status?.conditions?.at(-1)).toMatchObject({ type: 'Failed', message: 'use of the system:masters group is not allowed' });
+  });
+
+  it('requests go an hour after they were decided, a day if nobody did', async () => {
+    await using run = await bench();
+    const { requestPem } = await createRequest(node);
+    const spec = { signerName: 'example.com/mine', request: Buffer.from(requestPem).toString('base64') };
+    run.client.put(certificateSigningRequests, { metadata: { name: 'waiting' }, spec });
+    run.client.put(certificateSigningRequests, {
+      metadata: { name: 'decided' },
+      spec,
+      status: { conditions: [{ type: 'Denied', status: 'True', lastUpdateTime: '2026-01-01T00:00:00Z' }] },
+    });
+    await run.clock.advance(3_700_000);
+    expect(run.client.peekAll(certificateSigningRequests).map(({ metadata }) => metadata.name)).toEqual(['waiting']);
+    await run.clock.advance(24 * 3_600_000);
+    expect(run.client.peekAll(certificateSigningRequests)).toEqual([]);
+  });
+});
+
+describe('bootstrap tokens', () => {
+  it('go when they expire, and stay where they never do', async () => {
+    await using run = await bench();
+    const type = 'bootstrap.kubernetes.io/token';
+    const expiration = Buffer.from('2026-01-01T01:00:00Z').toString('base64');
+    const metadata = (name: string) => ({ namespace: 'kube-system', name });
+    run.client.put(secrets, { metadata: metadata('soon'), type, data: { expiration } });
+    run.client.put(secrets, { metadata: metadata('never'), type, data: {} });
+    run.client.put(secrets, { metadata: metadata('other'), type: 'Opaque', data: { expiration } });
+    run.client.put(secrets, { metadata: metadata('broken'), type, data: { expiration: Buffer.from('soon').toString('base64') } });
+    await run.clock.advance(3_500_000);
+    expect(
+      run.client
+        .peekAll(secrets)
+        .map(({ metadata: { name } }) => name)
+        .sort(),
+    ).toEqual(['never', 'other', 'soon']);
+    await run.clock.advance(200_000);
+    expect(
+      run.client
+        .peekAll(secrets)
+        .map(({ metadata: { name } }) => name)
+        .sort(),
+    ).toEqual(['never', 'other']);
+  });
+});
