@@ -37,16 +37,6 @@ export function parseMountTable(text: string): readonly MountEntry[] {
     });
 }
 
-/** The mount that `path` (absolute, without links) lies on. */
-export function mountOf(path: string, mounts: readonly MountEntry[]): MountEntry | undefined {
-  let best: MountEntry | undefined;
-  for (const mount of mounts) {
-    const within = mount.target === '/' || path === mount.target || path.startsWith(`${mount.target}/`);
-    if (within && (best === undefined || mount.target.length >= best.target.length)) best = mount;
-  }
-  return best;
-}
-
 function decodeOctal(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { access, type FileHandle, mkdir, open, readFile, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, readdir, readFile, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type Clock, type Logger, type Random, systemRandom } from '@dure/foundation';
+import { type Clock, type Logger, messageOf, type Random, systemRandom } from '@dure/foundation';
 import { CgroupTree, findCgroupMount } from './cgroup-tree.ts';
 import { Containers, programOf } from './containers.ts';
 import type {
@@ -26,7 +26,7 @@ import { type HostApplier, hostApplier, ownCapabilities } from './host.ts';
 import { parseMountTable } from './mount-table.ts';
 import { connectInNamespace } from './network-connection.ts';
 import type { Directive } from './plan.ts';
-import { Sandboxes } from './sandboxes.ts';
+import { isSandboxId, Sandboxes } from './sandboxes.ts';
 import { SeccompFilters } from './seccomp.ts';
 import { type StatePaths, statePaths } from './state-paths.ts';
 import { cgroupUsage, networkBytes } from './stats.ts';
@@ -56,7 +56,7 @@ export interface NativeRuntime extends RuntimeService {
   tearDown(): Promise<void>;
 }
 
-/** Where the package's `build` script puts `dure-run`. */
+/** Where the package's `build` script puts `dure-run`, seen from these sources; a bundle must find its own way. */
 export const builtBinary: string = fileURLToPath(new URL('../build/dure-run', import.meta.url));
 
 /**
@@ -65,15 +65,15 @@ export const builtBinary: string = fileURLToPath(new URL('../build/dure-run', im
  */
 export async function openNativeRuntime(options: NativeRuntimeOptions): Promise<NativeRuntime> {
   const { nodeName, runDir, stateDir, network, clock, log, random = systemRandom, binary = builtBinary } = options;
-  const paths = statePaths(runDir, stateDir);
   await checkBinary(binary);
+  const paths = statePaths(runDir, stateDir);
   for (const directory of [paths.sandboxes, paths.containers, paths.networkNamespaces, dirname(paths.binary), paths.layers]) {
     await mkdir(directory, { recursive: true, mode: 0o711 });
   }
-  await checkLayers(paths.layers);
-  const cgroups = await CgroupTree.open(options.cgroupMount ?? (await findCgroupMount()), nodeName, clock);
   const direct = hostApplier(binary, runDir, random);
-  await forgetEarlierBoot(runDir, paths, direct);
+  await checkLayers(paths.layers, direct);
+  const cgroups = await CgroupTree.open(options.cgroupMount ?? (await findCgroupMount()), nodeName, clock);
+  await forgetEarlierBoot(paths, direct);
   await bindBinary(binary, paths, direct);
   const host = hostApplier(paths.binary, runDir, random);
   const events = new EventHub();
@@ -248,13 +248,12 @@ class Native implements NativeRuntime {
     await Promise.all(sandboxes.all().map(({ id }) => this.removeSandbox(id)));
     await Promise.all(containers.all().map(({ id }) => containers.remove(id)));
     await this[Symbol.asyncDispose]();
-    await unmountBeneath(dirname(paths.sandboxes), direct);
+    await removeState(paths, direct);
+    await direct.apply('release the helper', [['unmount', paths.binary]]);
     await cgroups.remove(cgroups.root);
-    // Other nodes of this machine may share the parent.
-    await rmdir(dirname(cgroups.root)).catch(() => undefined);
-    for (const path of [paths.sandboxes, paths.containers, paths.networkNamespaces, dirname(paths.binary), paths.bootId, paths.layers]) {
-      await rm(path, { recursive: true, force: true });
-    }
+    // Other nodes of this machine may share the first, our own network the second.
+    for (const directory of [dirname(cgroups.root), paths.networkNamespaces]) await rmdir(directory).catch(() => undefined);
+    for (const path of [dirname(paths.binary), paths.bootId, paths.layers]) await rm(path, { recursive: true, force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -276,37 +275,59 @@ async function checkBinary(binary: string): Promise<void> {
   }
 }
 
-/** An overlay's writable layer cannot lie on overlayfs, which is what a read-only Raspberry Pi root is. */
-async function checkLayers(directory: string): Promise<void> {
-  if ((await statfs(directory)).type !== OVERLAYFS_MAGIC) return;
-  throw new RuntimeHostError(
-    `${directory} lies on overlayfs, which cannot hold writable layers`,
-    'move the data directory to a disk of its own (--data-dir) or to a tmpfs',
-  );
+/** An overlay's writable layer cannot lie on overlayfs (which is what a read-only Raspberry Pi root is), nor on every other file system: tried. */
+async function checkLayers(directory: string, host: HostApplier): Promise<void> {
+  const remedy = 'put the data directory on ext4, xfs, btrfs or a tmpfs';
+  if ((await statfs(directory)).type === OVERLAYFS_MAGIC) {
+    throw new RuntimeHostError(`${directory} lies on overlayfs, which cannot hold writable layers`, remedy);
+  }
+  const probe = join(directory, 'probe');
+  const [lower, upper, work, target] = ['lower', 'upper', 'work', 'target'].map((name) => join(probe, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  const escaped = (path: string): string => path.replace(/[\\,:]/g, '\\$&');
+  try {
+    for (const path of [lower, upper, work, target]) await mkdir(path, { recursive: true });
+    const options = `volatile,lowerdir=${escaped(lower)},upperdir=${escaped(upper)},workdir=${escaped(work)}`;
+    await host.apply('try an overlay', [
+      ['mount', 'overlay', 'overlay', target, 'nodev', options],
+      ['unmount', target],
+    ]);
+  } catch (cause) {
+    throw new RuntimeHostError(`${directory} cannot hold writable layers: ${messageOf(cause)}`, remedy, { cause });
+  } finally {
+    await rm(probe, { recursive: true, force: true });
+  }
 }
 
 /** Directories that outlived a reboot describe what is no more: nothing in them may be taken for running. */
-async function forgetEarlierBoot(runDir: string, paths: StatePaths, host: HostApplier): Promise<void> {
+async function forgetEarlierBoot(paths: StatePaths, host: HostApplier): Promise<void> {
   const now = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const then = await readFile(paths.bootId, 'utf8').catch(() => undefined);
   if (then === now) return;
   if (then !== undefined) {
-    await unmountBeneath(runDir, host);
-    for (const directory of [paths.sandboxes, paths.containers, paths.networkNamespaces]) {
-      await rm(directory, { recursive: true, force: true });
-      await mkdir(directory, { recursive: true, mode: 0o711 });
-    }
+    await removeState(paths, host);
+    for (const directory of [paths.sandboxes, paths.containers]) await mkdir(directory, { recursive: true, mode: 0o711 });
   }
   await writeFile(paths.bootId, now);
 }
 
-/** Whatever is mounted in our run directory is ours; the innermost first. */
-async function unmountBeneath(directory: string, host: HostApplier): Promise<void> {
-  const mounts = parseMountTable(await readFile('/proc/self/mountinfo', 'utf8')).filter(({ target }) => target.startsWith(`${directory}/`));
+/** Unmounts and deletes what sandboxes and containers have in the run directory. Others live there too: the node's network, volumes. */
+async function removeState(paths: StatePaths, host: HostApplier): Promise<void> {
+  const kept = (await readdir(paths.networkNamespaces))
+    .filter((name) => isSandboxId(name))
+    .map((name) => join(paths.networkNamespaces, name));
+  const ours = (target: string): boolean =>
+    kept.includes(target) || [paths.sandboxes, paths.containers].some((directory) => target.startsWith(`${directory}/`));
+  const mounts = parseMountTable(await readFile('/proc/self/mountinfo', 'utf8')).filter(({ target }) => ours(target));
   await host.apply(
     'unmount what is left',
     mounts.toReversed().map(({ target }): Directive => ['unmount', target]),
   );
+  for (const path of [...kept, paths.sandboxes, paths.containers]) await rm(path, { recursive: true, force: true });
 }
 
 /**

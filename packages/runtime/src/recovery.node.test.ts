@@ -1,11 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { seededRandom } from '@dure/foundation';
+import { promisify } from 'node:util';
+import { seededRandom, silentLogger, systemClock } from '@dure/foundation';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openNativeRuntime } from './native-runtime.ts';
 import { parseStat } from './process-identity.ts';
 import { footprint, logged, type Machine, openMachine, textOf, waitForExit, whyNot } from './testing/machine.ts';
 
@@ -221,6 +223,41 @@ describe.skipIf(reason !== undefined)(`what outlives whom${reason === undefined 
       expect(left.processes, note).toEqual([]);
     }
   }, 120_000);
+
+  it('says what the machine lacks, and what to do', async () => {
+    const options = {
+      nodeName: `${machine.nodeName}-lacking`,
+      network: { attach: async () => ({ ips: [] }), detach: async () => undefined },
+      clock: systemClock,
+      log: silentLogger,
+    };
+    const directory = join(machine.directory, 'lacking');
+    await expect(
+      openNativeRuntime({ ...options, runDir: join(directory, 'run'), stateDir: join(directory, 'state'), binary: '/gone' }),
+    ).rejects.toMatchObject({
+      code: 'RUNTIME_HOST',
+      remedy: expect.stringContaining('build.mjs'),
+    });
+    // A container's own root is an overlay: from within, the same directory is refused.
+    const overlay = join(directory, 'overlay');
+    for (const name of ['lower', 'upper', 'work', 'target']) await mkdir(join(overlay, name), { recursive: true });
+    await promisify(execFile)('mount', [
+      '-t',
+      'overlay',
+      'overlay',
+      '-o',
+      `lowerdir=${overlay}/lower,upperdir=${overlay}/upper,workdir=${overlay}/work`,
+      join(overlay, 'target'),
+    ]);
+    try {
+      await expect(openNativeRuntime({ ...options, runDir: join(directory, 'run'), stateDir: join(overlay, 'target') })).rejects.toThrow(
+        /lies on overlayfs, which cannot hold writable layers; put the data directory on/,
+      );
+    } finally {
+      await promisify(execFile)('umount', [join(overlay, 'target')]);
+    }
+    expect((await footprint(options.nodeName)).cgroups).toEqual([]);
+  });
 
   it('leaves no descriptor open after many containers', async () => {
     const sandbox = await machine.sandbox();

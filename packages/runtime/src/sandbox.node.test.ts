@@ -1,6 +1,11 @@
-import { existsSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, readlinkSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { silentLogger, systemClock } from '@dure/foundation';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type NativeRuntime, openNativeRuntime } from './native-runtime.ts';
 import { footprint, logged, type Machine, openMachine, whyNot } from './testing/machine.ts';
 
 const reason = whyNot();
@@ -64,7 +69,6 @@ describe.skipIf(reason !== undefined)(`sandboxes${reason === undefined ? '' : ` 
 
   it('uses the namespaces of the node when told so', async () => {
     const sandbox = await machine.sandbox({ namespaces: { network: 'node', pid: 'node', ipc: 'node' } });
-    const { readlinkSync } = await import('node:fs');
     const { stdout } = await machine.run(sandbox, ['sh', '-c', 'for n in net ipc uts pid; do readlink /proc/self/ns/$n; done'], {
       pid: 'node',
     });
@@ -134,8 +138,6 @@ describe.skipIf(reason !== undefined)(`sandboxes${reason === undefined ? '' : ` 
   });
 
   it('leaves nothing when the network cannot be given', async () => {
-    const { openNativeRuntime } = await import('./native-runtime.ts');
-    const { silentLogger, systemClock } = await import('@dure/foundation');
     const directory = join(machine.directory, 'no-network');
     const runtime = await openNativeRuntime({
       nodeName: `${machine.nodeName}-no-network`,
@@ -160,6 +162,33 @@ describe.skipIf(reason !== undefined)(`sandboxes${reason === undefined ? '' : ` 
     await runtime.tearDown();
     expect(await footprint(directory)).toMatchObject({ mounts: [], processes: [] });
     expect((await footprint(`${machine.nodeName}-no-network`)).cgroups).toEqual([]);
+  });
+
+  it('touches nothing that others keep in the run directory', async () => {
+    const directory = join(machine.directory, 'shared-run');
+    const open = (): Promise<NativeRuntime> =>
+      openNativeRuntime({
+        nodeName: `${machine.nodeName}-shared`,
+        runDir: join(directory, 'run'),
+        stateDir: join(directory, 'state'),
+        network: { attach: async () => ({ ips: [] }), detach: async () => undefined },
+        clock: systemClock,
+        log: silentLogger,
+      });
+    const places = [join(directory, 'run', 'netns', 'services'), join(directory, 'run', 'volumes', 'secret')];
+    for (const place of places) {
+      await mkdir(place, { recursive: true });
+      await promisify(execFile)('mount', ['-t', 'tmpfs', 'tmpfs', place]);
+    }
+    try {
+      await (await open())[Symbol.asyncDispose]();
+      await writeFile(join(directory, 'run', 'boot-id'), 'another boot');
+      await (await open()).tearDown();
+      const { mounts } = await footprint(directory);
+      expect(mounts.map((line) => line.split(' ')[4])).toEqual(places);
+    } finally {
+      for (const place of places) await promisify(execFile)('umount', [place]);
+    }
   });
 
   it('counts what a container uses', async () => {

@@ -43,6 +43,11 @@ export function sandboxId({ uid, attempt }: SandboxConfig['metadata']): string {
   return createHash('sha256').update(`${uid}/${attempt}`).digest('hex');
 }
 
+/** Whether a name in a directory shared with others can be one of ours. */
+export function isSandboxId(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
 /** Sandboxes: kept namespaces, addresses, and the Pod's cgroup. */
 export class Sandboxes {
   readonly #deps: SandboxesDeps;
@@ -62,7 +67,7 @@ export class Sandboxes {
       const record = await readJson<SandboxRecord>(paths.sandbox(id).status);
       if (config === undefined || record === undefined) {
         log.info('sandbox was interrupted in its making; removing it', { sandboxId: id });
-        await this.#dismantle(id, config);
+        await this.#dismantle(id, config).catch((error: unknown) => log.warn('half made sandbox stays', { sandboxId: id, error }));
         continue;
       }
       const lost =
