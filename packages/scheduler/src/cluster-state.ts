@@ -15,7 +15,11 @@ export interface ClusterView {
   readonly namespaces: Iterable<string>;
   /** How many Pods of a controller stand on each node. */
   ownedPerNode(controllerUid: string): ReadonlyMap<string, number>;
+  /** The same per zone, over nodes that are in one. */
+  ownedPerZone(controllerUid: string): ReadonlyMap<string, number>;
 }
+
+export const ZONE = 'topology.kubernetes.io/zone';
 
 export interface PlacedPod {
   readonly info: PodInfo;
@@ -37,7 +41,8 @@ export class ClusterState implements ClusterView {
   readonly #byNamespace = new Map<string, Map<string, PlacedPod>>();
   readonly #requiredAnti = new Map<string, PlacedPod>();
   readonly #withAffinity = new Map<string, PlacedPod>();
-  readonly #owned = new Map<string, Map<string, number>>();
+  readonly #ownedPerNode = new Counts();
+  readonly #ownedPerZone = new Counts();
   readonly #namespaceLabels = new Map<string, Readonly<Record<string, string>>>();
   /** Pods on nodes that are not known (yet), by node. */
   readonly #waiting = new Map<string, Map<string, PodInfo>>();
@@ -71,7 +76,11 @@ export class ClusterState implements ClusterView {
   }
 
   ownedPerNode(controllerUid: string): ReadonlyMap<string, number> {
-    return this.#owned.get(controllerUid) ?? NOBODY;
+    return this.#ownedPerNode.of(controllerUid);
+  }
+
+  ownedPerZone(controllerUid: string): ReadonlyMap<string, number> {
+    return this.#ownedPerZone.of(controllerUid);
   }
 
   isAssumed(uid: string): boolean {
@@ -89,7 +98,10 @@ export class ClusterState implements ClusterView {
   setNode(node: Node): void {
     const known = this.#nodes.get(node.metadata.name);
     if (known !== undefined) {
+      const moves = known.labels[ZONE] !== node.metadata.labels?.[ZONE];
+      if (moves) for (const pod of known.pods()) this.#countOwned(pod, known, -1);
       known.setNode(node);
+      if (moves) for (const pod of known.pods()) this.#countOwned(pod, known, 1);
       return;
     }
     const info = new NodeInfo(node);
@@ -144,7 +156,7 @@ export class ClusterState implements ClusterView {
     if (info.requiredAffinity.length + info.preferredAffinity.length + info.preferredAntiAffinity.length > 0) {
       this.#withAffinity.set(info.uid, placed);
     }
-    if (info.controllerUid !== undefined) this.#countOwned(info.controllerUid, node.name, 1);
+    this.#countOwned(info, node, 1);
   }
 
   #unplace(uid: string): void {
@@ -158,20 +170,36 @@ export class ClusterState implements ClusterView {
     if (inNamespace?.size === 0) this.#byNamespace.delete(info.namespace);
     this.#requiredAnti.delete(uid);
     this.#withAffinity.delete(uid);
-    if (info.controllerUid !== undefined) this.#countOwned(info.controllerUid, node.name, -1);
+    this.#countOwned(info, node, -1);
   }
 
-  #countOwned(controllerUid: string, nodeName: string, change: 1 | -1): void {
-    const perNode = this.#owned.get(controllerUid) ?? new Map<string, number>();
-    const count = (perNode.get(nodeName) ?? 0) + change;
-    if (count > 0) perNode.set(nodeName, count);
-    else perNode.delete(nodeName);
-    if (perNode.size > 0) this.#owned.set(controllerUid, perNode);
-    else this.#owned.delete(controllerUid);
+  #countOwned({ controllerUid }: PodInfo, { name, labels }: NodeInfo, change: 1 | -1): void {
+    if (controllerUid === undefined) return;
+    this.#ownedPerNode.add(controllerUid, name, change);
+    const zone = labels[ZONE];
+    if (zone !== undefined) this.#ownedPerZone.add(controllerUid, zone, change);
   }
 
   #wait(pod: PodInfo, nodeName: string): void {
     const waiting = this.#waiting.get(nodeName) ?? new Map<string, PodInfo>();
     this.#waiting.set(nodeName, waiting.set(pod.uid, pod));
+  }
+}
+
+/** Numbers per pair of keys; zeros are not kept. */
+class Counts {
+  readonly #counts = new Map<string, Map<string, number>>();
+
+  of(key: string): ReadonlyMap<string, number> {
+    return this.#counts.get(key) ?? NOBODY;
+  }
+
+  add(key: string, inner: string, change: 1 | -1): void {
+    const counts = this.#counts.get(key) ?? new Map<string, number>();
+    const count = (counts.get(inner) ?? 0) + change;
+    if (count > 0) counts.set(inner, count);
+    else counts.delete(inner);
+    if (counts.size > 0) this.#counts.set(key, counts);
+    else this.#counts.delete(key);
   }
 }

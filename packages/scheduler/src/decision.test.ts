@@ -342,8 +342,12 @@ describe('a decision', () => {
     expect([...cluster.podsIn('ns')]).toEqual([]);
     cluster.setNode(toNode({ name: 'late' }));
     expect(cluster.ownedPerNode('rs').get('late')).toBe(1);
+    cluster.setNode(toNode({ name: 'late', labels: zone('1') }));
+    cluster.setNode(toNode({ name: 'late', labels: zone('2') }));
+    expect([...cluster.ownedPerZone('rs')]).toEqual([['2', 1]]);
     cluster.setPod(pod, 'late');
     cluster.removePod('p');
+    expect(cluster.ownedPerZone('rs').size).toBe(0);
     expect(cluster.node('late')?.requested.cpuMillis).toBe(0);
     expect(cluster.ownedPerNode('rs').size).toBe(0);
   });

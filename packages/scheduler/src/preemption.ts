@@ -124,6 +124,7 @@ function without(cluster: ClusterView, removed: ReadonlyMap<string, PodInfo>): C
     namespaceLabels: (namespace) => cluster.namespaceLabels(namespace),
     namespaces: cluster.namespaces,
     ownedPerNode: (uid) => cluster.ownedPerNode(uid),
+    ownedPerZone: (uid) => cluster.ownedPerZone(uid),
   };
 }
 

@@ -1,12 +1,10 @@
 import type { CompiledLabelSelector, TopologySpreadConstraint } from '@dure/api';
-import type { ClusterView } from '../cluster-state.ts';
+import { type ClusterView, ZONE } from '../cluster-state.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { type FilterPlugin, refuse, refuseForGood, type ScorePlugin } from '../plugin.ts';
 import { narrowedSelector, type PodInfo } from '../pod-info.ts';
 import { nodeMatcher } from './node-affinity.ts';
 import { tolerates } from './node-filters.ts';
-
-const ZONE = 'topology.kubernetes.io/zone';
 
 interface Constraint {
   readonly maxSkew: number;
@@ -77,11 +75,7 @@ function spreadByOwner(pod: PodInfo, cluster: ClusterView, nodes: readonly NodeI
   if (pod.controllerUid === undefined) return undefined;
   const perNode = cluster.ownedPerNode(pod.controllerUid);
   if (perNode.size === 0) return undefined;
-  const perZone = new Map<string, number>();
-  for (const [name, count] of perNode) {
-    const zone = cluster.node(name)?.labels[ZONE];
-    if (zone !== undefined) perZone.set(zone, (perZone.get(zone) ?? 0) + count);
-  }
+  const perZone = cluster.ownedPerZone(pod.controllerUid);
   const zoned = perZone.size > 0 && nodes.some((node) => node.labels[ZONE] !== undefined);
   return (node) => (perNode.get(node.name) ?? 0) + (zoned ? (perZone.get(node.labels[ZONE] ?? '') ?? 0) : 0);
 }
