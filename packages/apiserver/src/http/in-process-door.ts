@@ -63,6 +63,7 @@ export function inProcessTransport(handler: RequestHandler, user: UserInfo, user
 function linkedSignal(sources: readonly AbortSignal[]): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   const unlink: (() => void)[] = [];
+  setMaxListeners(0, ...sources); // One caller's signal may stand for many requests.
   for (const source of sources) {
     if (source.aborted) controller.abort(source.reason);
     const onAbort = (): void => controller.abort(source.reason);

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import { connect as connectTls } from 'node:tls';
 import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
@@ -168,6 +170,27 @@ describe('limits', () => {
     held.open();
     await Promise.all(requests);
     expect((await client.send('GET', CONFIG_MAPS)).status).toBe(200);
+  });
+
+  it('end a request whose body does not come', async () => {
+    await using server = await startTestServer(kinds(), { requestTimeoutMs: 100, inFlight: { readOnly: 1, mutating: 1 } });
+    await using client = testClient(server);
+    const { caPem: ca, certPem: cert, keyPem: key, door } = server;
+    const slow = https.request({
+      host: '127.0.0.1',
+      port: door.address.port,
+      path: CONFIG_MAPS,
+      method: 'POST',
+      ca,
+      cert,
+      key,
+      headers: { 'content-length': '100' },
+    });
+    slow.write('{"kind":');
+    const [answer] = (await once(slow, 'response')) as [IncomingMessage];
+    expect(answer.statusCode).toBe(504);
+    slow.destroy();
+    expect((await client.send('POST', CONFIG_MAPS, { body: { metadata: { name: 'a' } } })).status).toBe(201);
   });
 
   it('end a request that takes too long with Timeout', async () => {

@@ -63,21 +63,8 @@ export function parsePatch(contentType: string | undefined, bytes: Uint8Array, s
  */
 export function patched(patch: Exclude<Patch, { kind: 'apply' }>, object: JsonObject, schema: SchemaNode, book: SchemaBook): unknown {
   switch (patch.kind) {
-    case 'json': {
-      const holder: JsonObject = { object: object as Json };
-      let copiedBytes = 0;
-      for (const operation of patch.operations) {
-        if (operation.op === 'copy') {
-          // Copies of copies double: a short patch could make an object of any size.
-          copiedBytes += JSON.stringify(Pointer.fromJSON(`/object${operation.from}`).get(holder) ?? null).length;
-          if (copiedBytes > COPIED_BYTES_MAX)
-            throw requestEntityTooLarge(`copies in a JSON patch may make at most ${COPIED_BYTES_MAX} bytes`);
-        }
-        const [failure] = applyPatch(holder, [prefixed(operation)]);
-        if (failure) throw unprocessable(`the server rejected our request due to an error in our request: ${failure.message}`);
-      }
-      return holder.object;
-    }
+    case 'json':
+      return applyOperations(patch.operations, object);
     case 'merge':
       return applyMergePatch(object, patch.patch);
     case 'strategic':
@@ -87,6 +74,31 @@ export function patched(patch: Exclude<Patch, { kind: 'apply' }>, object: JsonOb
         if (error instanceof StrategicMergeError) throw badRequest(error.message);
         throw error;
       }
+  }
+}
+
+function applyOperations(operations: readonly Operation[], object: JsonObject): unknown {
+  const holder: JsonObject = { object: object as Json };
+  let copiedBytes = 0;
+  for (const operation of operations) {
+    if (operation.op === 'copy') {
+      // Copies of copies double: a short patch could make an object of any size.
+      copiedBytes += JSON.stringify(Pointer.fromJSON(`/object${operation.from}`).get(holder) ?? null).length;
+      if (copiedBytes > COPIED_BYTES_MAX) throw requestEntityTooLarge(`copies in a JSON patch may make at most ${COPIED_BYTES_MAX} bytes`);
+    }
+    const failure = failureOf(holder, operation);
+    if (failure !== undefined) throw unprocessable(`the server rejected our request due to an error in our request: ${failure}`);
+  }
+  return holder.object;
+}
+
+/** Why `operation` does not apply; the library says some of it by throwing, such as a member added to a string. */
+function failureOf(holder: JsonObject, operation: Operation): string | undefined {
+  try {
+    const [failure] = applyPatch(holder, [prefixed(operation)]);
+    return failure?.message;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { forbiddenRequest, StatusError, timeout, unauthorized } from '@dure/api';
-import type { Clock, Logger } from '@dure/foundation';
+import { abortable, type Clock, type Logger } from '@dure/foundation';
 import type { Authenticator } from '../contract/authenticator.ts';
 import type { Authorizer } from '../contract/authorizer.ts';
 import type { UserInfo } from '../contract/user.ts';
@@ -53,14 +53,8 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       const user = await identify(deps, request, signal);
       await permit(deps, user, info, request.query, signal);
       const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message) };
-      let response: ApiResponse;
-      if (info.kind === 'resource') {
-        response = await router.serve({ ...call, info });
-      } else {
-        const handler = paths.find(info.path);
-        if (handler === undefined) throw unknownPath();
-        response = await handler(call);
-      }
+      // Raced with the deadline, since a client may take forever to send its body.
+      const response = await abortable(dispatch(call, router, paths), signal);
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, longRunning);
       return finished(withWarnings(response, warnings), metrics, info, longRunning);
     } catch (error) {
@@ -75,6 +69,14 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       ended.abort(REQUEST_ENDED);
     }
   };
+}
+
+async function dispatch(call: ApiCall, router: ResourceRouter, paths: PathRouter): Promise<ApiResponse> {
+  const { info } = call;
+  if (info.kind === 'resource') return router.serve({ ...call, info });
+  const handler = paths.find(info.path);
+  if (handler === undefined) throw unknownPath();
+  return handler(call);
 }
 
 const REQUEST_ENDED = new Error('request ended');

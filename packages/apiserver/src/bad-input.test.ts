@@ -1,0 +1,240 @@
+import { builtinKinds, builtinSchemas, KindRegistry, StatusError } from '@dure/api';
+import { systemRandom } from '@dure/foundation';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeBody } from './encoding/body.ts';
+import { duplicateKeys } from './encoding/json-text.ts';
+import { negotiateOutput } from './encoding/media-type.ts';
+import { protobufCodec } from './encoding/protobuf-codec.ts';
+import { difference, equalSets, type FieldSet, fromFieldsV1, toFieldsV1, union } from './fields/field-set.ts';
+import { FieldWalk } from './fields/field-walk.ts';
+import { parseListOptions } from './registry/list-options.ts';
+import { parsePatch, patched } from './registry/patch.ts';
+import { parseSelection } from './registry/selection.ts';
+import { parseRequestInfo } from './request/request-info.ts';
+import { ContinueTokens } from './watch/continue-token.ts';
+
+/** Take a failing run's seed back with DURE_SEED. */
+const seed = Number(process.env.DURE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const settings = { seed, numRuns: 300 };
+const codec = protobufCodec();
+const kinds = new KindRegistry(builtinKinds);
+const pods = kinds.resource('', 'v1', 'pods');
+if (pods === undefined) throw new Error('no Pods');
+
+/** Runs `attempt`; only answers of the API may come out of it. */
+function onlyStatuses(attempt: () => unknown): void {
+  try {
+    attempt();
+  } catch (error) {
+    expect(error).toBeInstanceOf(StatusError);
+    expect((error as StatusError).status.code).toBeLessThan(500);
+  }
+}
+
+const jsonText = fc.json({ maxDepth: 6 });
+const noise = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 200 }),
+  jsonText,
+  fc.constantFrom('{}', 'null', '[]', '{"metadata":null}', '{"a":', '\u0000', 'k8s\u0000'),
+);
+
+describe(`hostile input costs an error and nothing else (DURE_SEED=${seed})`, () => {
+  it('as a body of any format', () => {
+    const types = fc.constantFrom(
+      'application/json',
+      'application/yaml',
+      'application/vnd.kubernetes.protobuf',
+      'application/json; charset=utf-8',
+      'x/y',
+      '',
+      ';;;',
+    );
+    fc.assert(
+      fc.property(noise, types, (text, type) => onlyStatuses(() => decodeBody(Buffer.from(text), type, codec))),
+      settings,
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) =>
+        onlyStatuses(() => decodeBody(Buffer.concat([Buffer.from('k8s\0'), bytes]), 'application/vnd.kubernetes.protobuf', codec)),
+      ),
+      settings,
+    );
+  });
+
+  it('as a bit flipped in a real protobuf body', () => {
+    const bytes = Buffer.from(
+      codec.encode({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'p', labels: { a: 'b' } },
+        spec: { containers: [{ name: 'c', ports: [{ containerPort: 1 }] }] },
+      }),
+    );
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {
+        const changed = Buffer.from(bytes);
+        changed[at] = value;
+        onlyStatuses(() => decodeBody(changed, 'application/vnd.kubernetes.protobuf', codec));
+      }),
+      settings,
+    );
+  });
+
+  it('as a path, a query, a selector, an Accept header or a continue token', () => {
+    const tokens = new ContinueTokens(systemRandom.bytes(32));
+    fc.assert(
+      fc.property(
+        fc.constantFrom('GET', 'POST', 'DELETE', 'PATCH', 'BREW'),
+        fc.array(
+          fc.oneof(
+            fc.string({ maxLength: 12 }),
+            fc.constantFrom('api', 'apis', 'v1', 'namespaces', 'pods', 'watch', 'proxy', '', '%', '%2f', '..'),
+          ),
+        ),
+        (method, segments) => onlyStatuses(() => parseRequestInfo(method, `/${segments.join('/')}`, new URLSearchParams())),
+      ),
+      settings,
+    );
+    fc.assert(
+      fc.property(fc.string({ maxLength: 60 }), fc.string({ maxLength: 60 }), (labels, fields) =>
+        onlyStatuses(() => parseSelection(pods, labels, fields)),
+      ),
+      settings,
+    );
+    fc.assert(
+      fc.property(
+        fc.dictionary(
+          fc.constantFrom('limit', 'continue', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'timeoutSeconds'),
+          fc.string({ maxLength: 20 }),
+        ),
+        fc.boolean(),
+        (query, watch) => onlyStatuses(() => parseListOptions(new URLSearchParams(query), watch)),
+      ),
+      settings,
+    );
+    fc.assert(
+      fc.property(fc.string({ maxLength: 80 }), (accept) =>
+        onlyStatuses(() => negotiateOutput(accept, new URLSearchParams(), '', { tables: true, metadataOnly: true, protobuf: true })),
+      ),
+      settings,
+    );
+    fc.assert(
+      fc.property(fc.string({ maxLength: 120 }), (token) => {
+        expect(() => tokens.decode(token, '/registry/pods/')).toThrow(StatusError);
+      }),
+      settings,
+    );
+  });
+
+  it('as a patch of any kind', () => {
+    const types = fc.constantFrom(
+      'application/json-patch+json',
+      'application/merge-patch+json',
+      'application/strategic-merge-patch+json',
+      'application/apply-patch+yaml',
+    );
+    const operations = fc.array(
+      fc.record({
+        op: fc.constantFrom('add', 'remove', 'replace', 'move', 'copy', 'test', 'x'),
+        path: fc.constantFrom('', '/spec', '/spec/containers/0', '/spec/containers/-', '/__proto__/x', 'no', '/a~2b'),
+        from: fc.constantFrom('', '/spec', '/metadata'),
+        value: fc.jsonValue(),
+      }),
+      { maxLength: 6 },
+    );
+    const texts = fc.oneof(
+      noise,
+      operations.map((list) => JSON.stringify(list)),
+    );
+    fc.assert(
+      fc.property(texts, types, (text, type) => {
+        onlyStatuses(() => {
+          const patch = parsePatch(type, Buffer.from(text), true);
+          const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { containers: [{ name: 'c' }] } };
+          if (patch.kind !== 'apply') patched(patch, object, pods.version.schema, builtinSchemas);
+        });
+        expect(({} as { x?: unknown }).x).toBeUndefined();
+      }),
+      settings,
+    );
+  });
+});
+
+describe(`properties (DURE_SEED=${seed})`, () => {
+  it('a text without repeated keys has none found', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+        expect(duplicateKeys(JSON.stringify(value))).toEqual([]);
+      }),
+      settings,
+    );
+  });
+
+  it('a continue token says what it was given, for its own list only', () => {
+    const tokens = new ContinueTokens(systemRandom.bytes(32));
+    fc.assert(
+      fc.property(fc.nat(), fc.string({ maxLength: 40 }), (revision, after) => {
+        const token = tokens.encode({ revision, after }, '/a/');
+        expect(tokens.decode(token, '/a/')).toEqual({ revision, after });
+        expect(() => tokens.decode(token, '/b/')).toThrow(StatusError);
+      }),
+      settings,
+    );
+  });
+
+  const { tree } = fc.letrec<{ tree: FieldSet }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 4, withCrossShrink: true },
+      fc.constant<FieldSet>({ self: true, children: new Map() }),
+      fc
+        .tuple(
+          fc.boolean(),
+          fc.dictionary(fc.constantFrom('f:a', 'f:b', 'k:{"n":1}', 'v:1'), tie('tree') as fc.Arbitrary<FieldSet>, { minKeys: 1 }),
+        )
+        .map(([self, children]) => ({ self, children: new Map(Object.entries(children)) })),
+    ),
+  }));
+  const root = fc
+    .dictionary(fc.constantFrom('f:x', 'f:y', 'f:z'), tree)
+    .map((children): FieldSet => ({ self: false, children: new Map(Object.entries(children)) }));
+
+  it('field sets survive being written down, and behave as sets', () => {
+    fc.assert(
+      fc.property(root, root, (left, right) => {
+        expect(equalSets(fromFieldsV1(toFieldsV1(left)), left)).toBe(true);
+        expect(equalSets(union(left, right), union(right, left))).toBe(true);
+        expect(equalSets(union(difference(left, right), right), union(left, right))).toBe(true);
+        expect(difference(left, left).children.size).toBe(0);
+      }),
+      settings,
+    );
+  });
+
+  it('merging what is there already changes nothing, and a merged object has every field that was asked for', () => {
+    const walk = new FieldWalk(builtinSchemas);
+    const { schema } = pods.version;
+    const names = fc.constantFrom('a', 'b', 'c');
+    const container = fc.record({
+      name: names,
+      image: fc.constantFrom('i', 'j'),
+      env: fc.uniqueArray(fc.record({ name: names, value: fc.string({ maxLength: 3 }) }), { selector: ({ name }) => name }),
+    });
+    const pod = fc.record({
+      metadata: fc.record({ labels: fc.dictionary(names, names) }),
+      spec: fc.record({ containers: fc.uniqueArray(container, { selector: ({ name }) => name }) }),
+    });
+    fc.assert(
+      fc.property(pod, pod, (live, config) => {
+        expect(walk.merge(live, live, schema)).toEqual(live);
+        const merged = walk.merge(live, config, schema);
+        const missing = difference(walk.fieldsOf(config, schema), walk.fieldsOf(merged, schema));
+        // An empty map or list is a wish for nothing in particular: what stands there stays.
+        const { changed } = walk.diff(merged, walk.merge(merged, config, schema), schema);
+        expect(changed.children.size).toBe(0);
+        for (const place of Object.keys(toFieldsV1(missing))) expect(['f:metadata', 'f:spec']).toContain(place);
+      }),
+      settings,
+    );
+  });
+});
