@@ -20,6 +20,8 @@ export interface NodeServicesOptions {
   readonly dnsAddress: string;
   readonly responder: Responder;
   readonly drainMs: number;
+  /** Called each time DNS begins to listen. */
+  readonly onServing?: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -102,6 +104,7 @@ export function createNodeServices(options: NodeServicesOptions): NodeServices {
           throw error;
         }
         isServing = true;
+        options.onServing?.();
         log.info('answering DNS', { address: dnsAddress });
         await serveDns({ responder, udp: [udp], tcp: [{ fd: tcp }], clock, log }, signal);
         isServing = false;

@@ -8,6 +8,7 @@ import { serveHealth } from './health-server.ts';
 import { hostResolvers } from './host-resolver.ts';
 import { createNodeServices } from './node-services.ts';
 import { loadTables, saveTables, type Tables } from './saved-tables.ts';
+import { servingMark } from './serving-mark.ts';
 
 export interface Surroundings {
   readonly clock: Clock;
@@ -26,7 +27,9 @@ export async function runServiceProxy(config: Config, { clock, random, log }: Su
   const servers = config.upstreams ?? hostResolvers([config.dnsAddress]).map((address) => ({ address, port: DNS_PORT }));
   const upstream = createUpstream({ servers, clock, random, log });
   const responder = createResponder({ upstream, random, log });
+  const mark = servingMark(join(config.runDir, 'proxy', 'serving'));
   const services = createNodeServices({
+    onServing: () => mark.listening(),
     syscalls: openSyscalls(),
     namespacePath: join(config.runDir, 'netns', 'services'),
     dnsAddress: config.dnsAddress,
@@ -40,6 +43,7 @@ export async function runServiceProxy(config: Config, { clock, random, log }: Su
   const apply = (tables: Tables): void => {
     services.update(tables.services);
     responder.update(tables.zone);
+    mark.informed();
   };
 
   const saved = loadTables(tablesPath);

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { cpus, hostname } from 'node:os';
-import { nodes as nodeRef } from '@dure/api';
+import { join } from 'node:path';
+import { leases, nodes as nodeRef } from '@dure/api';
 import { type Client, createClient, createNetworkTransport, loadKubeconfig } from '@dure/client';
 import { type Clock, createLogger, isAbort, type Random } from '@dure/foundation';
 import { UserFault } from '../fault.ts';
@@ -20,7 +22,7 @@ import { hostAddress } from './host-address.ts';
 import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts';
 import type { Progress } from './progress.ts';
 import { runCommands, runFirstThatWorks } from './run-command.ts';
-import { mountPoints, planRunDirectory } from './run-directory.ts';
+import { mountPoints, planRunDirectory, RUN_DIR } from './run-directory.ts';
 import { Supervisor } from './supervisor.ts';
 import { BRIDGE_ADDRESS, planBridge, planNamespaces, planVirtualDirectory, planVirtualNode, VIRTUAL_DIR } from './virtual-node.ts';
 import { waitUntil } from './wait-until.ts';
@@ -52,8 +54,18 @@ export async function up(options: UpOptions, { clock, random, progress }: UpDeps
     if (supervisor === undefined) throw new Error('this process has no entry in /proc');
     writeState(dataDir, { version: 1, supervisor, listen: options.listen, nodes, processes: Object.fromEntries(processes) });
   };
-  record(new Map());
-  const supervisor = new Supervisor({ clock, log: createLogger({ level: 'warn' }), onChange: record });
+  const startedMs = clock.now();
+  const running = new Map<string, ProcessIdentity>();
+  record(running);
+  const supervisor = new Supervisor({
+    clock,
+    log: createLogger({ level: 'warn' }),
+    onChange(processes) {
+      running.clear();
+      for (const [name, identity] of processes) running.set(name, identity);
+      record(processes);
+    },
+  });
   try {
     const wait = { clock, timeoutMs: READY_TIMEOUT_MS, everyMs: READY_POLL_MS, signal };
     const server = serverAddress(nodes);
@@ -70,7 +82,7 @@ export async function up(options: UpOptions, { clock, random, progress }: UpDeps
         supervisor.keep(agentProcess(options, node, server, token));
         supervisor.keep(proxyProcess(options, node));
       }
-      await waitUntil('the nodes to be ready', () => allReady(client, nodes), wait);
+      await waitUntil('the nodes to be ready', () => allReady(client, nodes, running, startedMs), wait);
     });
     onReady();
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -124,12 +136,29 @@ async function readyClient(kubeconfig: string): Promise<Client | undefined> {
   return createClient(transport, { userAgent: 'dure/0.1.0' });
 }
 
-async function allReady(client: Client, expected: readonly LocalNode[]): Promise<true | undefined> {
-  const { items } = await client.list(nodeRef);
-  const ready = new Set(
-    items
-      .filter(({ status }) => status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'))
-      .map(({ metadata }) => metadata.name),
+/** Nodes that say so by an agent started now, and proxies that serve: what former processes wrote counts for nothing. */
+async function allReady(
+  client: Client,
+  expected: readonly LocalNode[],
+  processes: ReadonlyMap<string, ProcessIdentity>,
+  sinceMs: number,
+): Promise<true | undefined> {
+  const [{ items }, heartbeats] = await Promise.all([client.list(nodeRef), client.list(leases, { namespace: 'kube-node-lease' })]);
+  const alive = new Set(
+    heartbeats.items.filter(({ spec }) => Date.parse(spec?.renewTime ?? '') >= sinceMs).map(({ metadata }) => metadata.name),
   );
-  return expected.every(({ name }) => ready.has(name)) ? true : undefined;
+  const ready = items
+    .filter(({ status }) => status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'))
+    .map(({ metadata }) => metadata.name);
+  const isUp = ({ name }: LocalNode): boolean => alive.has(name) && ready.includes(name) && isServing(name, processes.get(`proxy ${name}`));
+  return expected.every(isUp) ? true : undefined;
+}
+
+/** Whether the proxy that runs now has said that it serves. */
+function isServing(node: string, proxy: ProcessIdentity | undefined): boolean {
+  try {
+    return proxy !== undefined && Number(readFileSync(join(RUN_DIR, node, 'proxy', 'serving'), 'utf8')) === proxy.pid;
+  } catch {
+    return false;
+  }
 }
