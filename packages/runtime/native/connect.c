@@ -85,10 +85,13 @@ int command_connect(const char *namespace_path, const char *port_text) {
     else if (!in.closed) polled[0].events |= POLLIN;
     if (out.start < out.end) polled[0].events |= POLLOUT;
     else if (!out.closed) polled[1].events |= POLLIN;
-    /* Closed sides report a hang-up for ever; they are not asked again. */
-    for (int i = 0; i < 2; i++)
-      if (polled[i].events == 0) polled[i].fd = -1;
+    /* The caller is gone for good and only its last bytes are on their way: it would report its hang-up for ever. */
+    bool rest = in.closed && in.start < in.end;
+    if (rest) polled[0].fd = -1;
     if (poll(polled, 2, -1) < 0 && errno != EINTR) return 1;
+    if (polled[1].revents & POLLERR) return 1;
+    /* Both directions are shut, so nobody reads what the peer may still say. A caller that has only ended its own side does not hang up. */
+    if (!rest && in.closed && polled[0].revents & (POLLHUP | POLLERR)) return 0;
     if (!flow_step(&in, polled[0].revents, polled[1].revents) || !flow_step(&out, polled[1].revents, polled[0].revents)) return 1;
   }
   return 0;

@@ -46,6 +46,13 @@ describe.skipIf(reason !== undefined)(`sandboxes${reason === undefined ? '' : ` 
     expect(left.mounts.filter((line) => !line.includes('/bin/dure-run'))).toEqual([]);
   });
 
+  it('refuses a user namespace in so many words', async () => {
+    const user = [{ containerId: 0, hostId: 100_000, size: 65_536 }];
+    await expect(machine.sandbox({ namespaces: { network: 'pod', pid: 'container', ipc: 'pod', user } })).rejects.toMatchObject({
+      code: 'RUNTIME_USER_NAMESPACE',
+    });
+  });
+
   it('lets two containers meet over the loopback and over shared memory', async () => {
     const sandbox = await machine.sandbox();
     const server = await machine.start(sandbox, [

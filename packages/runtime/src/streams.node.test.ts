@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { collect, logged, type Machine, openMachine, textOf, until, whyNot } from './testing/machine.ts';
+import { collect, footprint, logged, type Machine, openMachine, textOf, until, whyNot } from './testing/machine.ts';
 
 const reason = whyNot();
 
@@ -224,6 +224,22 @@ describe.skipIf(reason !== undefined)(`exec, attach and terminals${reason === un
     connection.end();
     await new Promise((resolve) => connection.once('close', resolve).resume());
     await expect(machine.runtime.connect(sandbox, 7778)).rejects.toThrow(/connect to 127.0.0.1 and ::1, port 7778: connection refused/);
+  });
+
+  it('ends a connection with either side, and its carrier with it', async () => {
+    const id = await machine.start(sandbox, ['sh', '-c', 'echo listening; nc -l -p 7780 -e sleep 100 & nc -l -p 7781 -e echo bye; wait']);
+    await logged(machine, id, 'listening');
+    const silent = await retry(() => machine.runtime.connect(sandbox, 7780));
+    const carriers = async (): Promise<number> =>
+      (await footprint(machine.directory)).processes.filter((line) => line.includes(' connect ')).length;
+    expect(await carriers()).toBe(1);
+    silent.destroy();
+    await eventually(async () => (await carriers()) === 0);
+    const brief = await retry(() => machine.runtime.connect(sandbox, 7781));
+    expect(await collect(brief)).toBe('bye\n');
+    brief.end();
+    await eventually(async () => (await carriers()) === 0);
+    await machine.runtime.removeContainer(id);
   });
 
   it('answers an exec in what does not run with its state', async () => {
