@@ -6,8 +6,6 @@ import { decodeBody } from './encoding/body.ts';
 import { duplicateKeys } from './encoding/json-text.ts';
 import { negotiateOutput } from './encoding/media-type.ts';
 import { protobufCodec } from './encoding/protobuf-codec.ts';
-import { difference, equalSets, type FieldSet, fromFieldsV1, toFieldsV1, union } from './fields/field-set.ts';
-import { FieldWalk } from './fields/field-walk.ts';
 import { parseListOptions } from './registry/list-options.ts';
 import { parsePatch, patched } from './registry/patch.ts';
 import { parseSelection } from './registry/selection.ts';
@@ -178,61 +176,6 @@ describe(`properties (DURE_SEED=${seed})`, () => {
         const token = tokens.encode({ revision, after }, '/a/');
         expect(tokens.decode(token, '/a/')).toEqual({ revision, after });
         expect(() => tokens.decode(token, '/b/')).toThrow(StatusError);
-      }),
-      settings,
-    );
-  });
-
-  const { tree } = fc.letrec<{ tree: FieldSet }>((tie) => ({
-    tree: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
-      fc.constant<FieldSet>({ self: true, children: new Map() }),
-      fc
-        .tuple(
-          fc.boolean(),
-          fc.dictionary(fc.constantFrom('f:a', 'f:b', 'k:{"n":1}', 'v:1'), tie('tree') as fc.Arbitrary<FieldSet>, { minKeys: 1 }),
-        )
-        .map(([self, children]) => ({ self, children: new Map(Object.entries(children)) })),
-    ),
-  }));
-  const root = fc
-    .dictionary(fc.constantFrom('f:x', 'f:y', 'f:z'), tree)
-    .map((children): FieldSet => ({ self: false, children: new Map(Object.entries(children)) }));
-
-  it('field sets survive being written down, and behave as sets', () => {
-    fc.assert(
-      fc.property(root, root, (left, right) => {
-        expect(equalSets(fromFieldsV1(toFieldsV1(left)), left)).toBe(true);
-        expect(equalSets(union(left, right), union(right, left))).toBe(true);
-        expect(equalSets(union(difference(left, right), right), union(left, right))).toBe(true);
-        expect(difference(left, left).children.size).toBe(0);
-      }),
-      settings,
-    );
-  });
-
-  it('merging what is there already changes nothing, and a merged object has every field that was asked for', () => {
-    const walk = new FieldWalk(builtinSchemas);
-    const { schema } = pods.version;
-    const names = fc.constantFrom('a', 'b', 'c');
-    const container = fc.record({
-      name: names,
-      image: fc.constantFrom('i', 'j'),
-      env: fc.uniqueArray(fc.record({ name: names, value: fc.string({ maxLength: 3 }) }), { selector: ({ name }) => name }),
-    });
-    const pod = fc.record({
-      metadata: fc.record({ labels: fc.dictionary(names, names) }),
-      spec: fc.record({ containers: fc.uniqueArray(container, { selector: ({ name }) => name }) }),
-    });
-    fc.assert(
-      fc.property(pod, pod, (live, config) => {
-        expect(walk.merge(live, live, schema)).toEqual(live);
-        const merged = walk.merge(live, config, schema);
-        const missing = difference(walk.fieldsOf(config, schema), walk.fieldsOf(merged, schema));
-        // An empty map or list is a wish for nothing in particular: what stands there stays.
-        const { changed } = walk.diff(merged, walk.merge(merged, config, schema), schema);
-        expect(changed.children.size).toBe(0);
-        for (const place of Object.keys(toFieldsV1(missing))) expect(['f:metadata', 'f:spec']).toContain(place);
       }),
       settings,
     );

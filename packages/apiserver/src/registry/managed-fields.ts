@@ -1,31 +1,10 @@
-import type { JsonObject, KubeObject, SchemaBook } from '@dure/api';
-import { difference, type FieldSet, fromFieldsV1, isEmpty, NO_FIELDS, union, without } from '../fields/field-set.ts';
-import { FieldWalk } from '../fields/field-walk.ts';
-import { type ManagerKey, Managers } from '../fields/managers.ts';
+import { type JsonObject, type KubeObject, type SchemaBook, trackUpdate } from '@dure/api';
 import { metaOf } from './object-meta.ts';
 import { type RegistryCall, storageVersionOf } from './scope.ts';
 
-/** Fields that nobody owns: the server sets them. */
-const UNOWNED: FieldSet = fromFieldsV1({
-  'f:apiVersion': {},
-  'f:kind': {},
-  'f:metadata': {
-    'f:name': {},
-    'f:namespace': {},
-    'f:uid': {},
-    'f:selfLink': {},
-    'f:generation': {},
-    'f:creationTimestamp': {},
-    'f:deletionTimestamp': {},
-    'f:deletionGracePeriodSeconds': {},
-    'f:resourceVersion': {},
-    'f:managedFields': {},
-  },
-});
-
 /**
  * Notes in managedFields what a write that is no apply changed: `manager` owns that now, and nobody else does.
- * @param object Changed in place; what the client sent as managedFields counts as the base. @param now RFC 3339.
+ * @param object In the storage version; changed in place. @param now RFC 3339.
  */
 export function recordUpdate(
   book: SchemaBook,
@@ -35,30 +14,24 @@ export function recordUpdate(
   manager: string,
   now: string,
 ): void {
+  const { definition } = call.kind;
+  const tracked = trackUpdate(old as unknown as JsonObject | undefined, object, {
+    schema: storageVersionOf(definition).schema,
+    book,
+    manager,
+    apiVersion: String(object.apiVersion),
+    subresource: call.subresource,
+    ignored: untouchedParts(call),
+    time: now,
+  });
+  const { managedFields } = metaOf(tracked);
   const meta = metaOf(object);
-  const before = old === undefined ? undefined : (old as unknown as JsonObject);
-  const kept = before === undefined ? undefined : metaOf(before).managedFields;
-  const managers = Managers.parse(meta.managedFields ?? kept) ?? Managers.parse(kept) ?? new Managers();
-  const { schema } = storageVersionOf(call.kind.definition);
-  const { changed, removed } = new FieldWalk(book).diff(before, object, schema);
-  const taken = owned(changed);
-  const key: ManagerKey = { manager, operation: 'Update', apiVersion: String(object.apiVersion), subresource: call.subresource };
-  if (!isEmpty(taken) || !isEmpty(removed)) {
-    for (const other of managers.others(key))
-      managers.set({ ...other, fields: without(difference(other.fields, taken), withoutSelf(removed)) });
-    const own = without(managers.get(key)?.fields ?? NO_FIELDS, withoutSelf(removed));
-    managers.update(key, union(own, taken), now);
-  }
-  const entries = managers.toJson();
-  if (entries.length === 0) delete meta.managedFields;
-  else meta.managedFields = entries;
+  if (managedFields === undefined) delete meta.managedFields;
+  else meta.managedFields = managedFields;
 }
 
-/** `fields` without those that nobody owns. */
-export function owned(fields: FieldSet): FieldSet {
-  return without({ ...fields, self: false }, UNOWNED);
-}
-
-function withoutSelf(fields: FieldSet): FieldSet {
-  return { ...fields, self: false };
+/** Top-level fields that the door of `call` leaves alone, so that nobody comes to own them there. */
+export function untouchedParts({ kind, subresource }: RegistryCall): readonly string[] {
+  const hasStatus = kind.definition.subresources.some(({ name }) => name === 'status');
+  return hasStatus && subresource === '' ? ['status'] : [];
 }
