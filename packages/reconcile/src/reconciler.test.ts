@@ -56,7 +56,7 @@ describe('runReconciler', () => {
     queue.add('stale');
     await clock.advance(10_000);
     expect(passes).toBe(3);
-    expect(logged).toEqual(['error reconcile cannot succeed', 'debug reconcile met a newer object, trying again']);
+    expect(logged).toEqual(['error reconcile cannot succeed', 'debug reconcile met a newer state, trying again']);
   });
 
   it('settles only when running passes have ended, and passes them the abort', async () => {

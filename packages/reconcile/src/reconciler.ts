@@ -1,4 +1,4 @@
-import { isConflict } from '@dure/api';
+import { isConflict, isNotFound } from '@dure/api';
 import { type Clock, isAbort, type Logger } from '@dure/foundation';
 import type { WorkQueue } from './work-queue.ts';
 
@@ -66,7 +66,8 @@ async function pass(key: string, { reconciler, queue, clock, log }: Omit<Reconci
       log.error('reconcile cannot succeed', fields);
       return;
     }
-    if (isConflict(error)) log.debug('reconcile met a newer object, trying again', fields);
+    // Changed or gone since the cache was read: normal, and settled by the next look.
+    if (isConflict(error) || isNotFound(error)) log.debug('reconcile met a newer state, trying again', fields);
     else log.warn('reconcile failed, trying again', { ...fields, failures: queue.failuresOf(key) + 1 });
     queue.retry(key);
   }
