@@ -11,6 +11,8 @@ import type { ContainerConfig, ContainerStatus, ExecRequest, SandboxConfig, Stre
 import { builtBinary, type NativeRuntime, openNativeRuntime } from '../native-runtime.ts';
 
 const BUSYBOX = ['/usr/bin/busybox', '/bin/busybox'].find((path) => existsSync(path));
+/** Another build of it, such as one with the compiler's checks, may be tried by naming it. */
+const program = process.env.DURE_RUN ?? builtBinary;
 const APPLETS =
   'sh ls cat sleep id mount umount ps echo ip hostname tty stty env kill mknod dd touch head tail wc yes seq test readlink printf true false stat nc od grep mkdir rm ln df nproc ulimit setsid chmod chown sync'.split(
     ' ',
@@ -21,7 +23,7 @@ export function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
   if (BUSYBOX === undefined) return 'needs busybox-static (apt-get install busybox-static)';
   try {
-    accessSync(builtBinary);
+    accessSync(program);
   } catch {
     return 'needs dure-run (node build.mjs in packages/runtime)';
   }
@@ -82,6 +84,7 @@ export async function openMachine(): Promise<Machine> {
       network: { attach: async () => ({ ips: ['10.42.0.2'] }), detach: async () => undefined },
       clock: systemClock,
       log: silentLogger,
+      binary: program,
     });
   const machine: Machine = {
     directory,
