@@ -48,6 +48,16 @@ interface Action {
   readonly idVerb: string;
 }
 
+/** Subresources that are streams or proxies, not objects. */
+const CONNECTED: ReadonlySet<string> = new Set(['attach', 'exec', 'portforward', 'proxy']);
+const SUBRESOURCE_METHODS = [
+  ['get', 'get'],
+  ['update', 'put'],
+  ['create', 'post'],
+  ['delete', 'delete'],
+  ['patch', 'patch'],
+] as const;
+
 /** The paths of one version of a kind. Pure. */
 export function renderPaths(definition: KindDefinition, version: KindVersion, book: SchemaBook, dialect: Dialect): JsonObject {
   const groupVersion = joinApiVersion(definition.group, version.name);
@@ -69,7 +79,7 @@ export function renderPaths(definition: KindDefinition, version: KindVersion, bo
       parameters: [...DELETE, ...LIST.filter(([parameter]) => parameter !== 'watch')],
       body: `${META}.DeleteOptions`,
       answer: `${META}.Status`,
-      idVerb: 'deleteCollection',
+      idVerb: 'delete',
     });
   }
   if (many.length > 0) paths[collection] = writer.item(collection, many, gvk, '');
@@ -105,26 +115,31 @@ export function renderPaths(definition: KindDefinition, version: KindVersion, bo
     const schema = (body === undefined ? name : bodySchemaName(book, body)) ?? name;
     const path = `${single}/${subresource}`;
     const actions: Action[] = [];
-    if (verbs.includes('get')) actions.push({ method: 'get', action: 'get', parameters: [], answer: schema, idVerb: 'read' });
-    if (verbs.includes('create'))
-      actions.push({ method: 'post', action: 'post', parameters: WRITE, body: schema, answer: schema, idVerb: 'create' });
-    if (verbs.includes('update'))
-      actions.push({ method: 'put', action: 'put', parameters: WRITE, body: schema, answer: schema, idVerb: 'replace' });
-    if (verbs.includes('patch')) {
-      actions.push({
-        method: 'patch',
-        action: 'patch',
-        parameters: [...WRITE, FORCE],
-        body: `${META}.Patch`,
-        answer: schema,
-        idVerb: 'patch',
-      });
+    const connects = CONNECTED.has(subresource);
+    for (const [verb, method] of SUBRESOURCE_METHODS) {
+      if (!verbs.includes(verb)) continue;
+      const idVerb = { get: 'read', create: 'create', update: 'replace', patch: 'patch', delete: 'delete' }[verb];
+      if (connects) actions.push({ method, action: 'connect', parameters: [], answer: `${META}.Status`, idVerb: 'connect' });
+      else if (method === 'patch')
+        actions.push({ method, action: 'patch', parameters: [...WRITE, FORCE], body: `${META}.Patch`, answer: schema, idVerb });
+      else
+        actions.push({
+          method,
+          action: method,
+          parameters: method === 'get' ? [] : WRITE,
+          ...(method === 'get' ? {} : { body: schema }),
+          answer: schema,
+          idVerb,
+        });
     }
     const suffix = subresource.replace(/^./, (letter) => letter.toUpperCase());
     if (actions.length > 0) paths[path] = writer.item(path, actions, body === undefined ? gvk : { ...body }, suffix);
   }
   return paths;
 }
+
+/** What stands between version and scope in an operation's identifier. */
+const ACTION_WORD: Readonly<Record<string, (method: string) => string>> = { deletecollection: () => 'Collection', connect: upper };
 
 class PathWriter {
   readonly #definition: KindDefinition;
@@ -148,15 +163,15 @@ class PathWriter {
     return { ...item, parameters };
   }
 
-  #operation({ action, parameters, body, answer, idVerb }: Action, gvk: JsonObject, suffix: string): JsonObject {
+  #operation({ method, action, parameters, body, answer, idVerb }: Action, gvk: JsonObject, suffix: string): JsonObject {
     const { group, kind } = this.#definition;
-    const tag = `${group === '' ? 'core' : camel(group.split('.')[0] ?? '')}_${this.#version.name}`;
-    const groupName = group === '' ? 'Core' : upper(camel(group.split('.')[0] ?? ''));
+    const tag = `${lower(groupWord(group))}_${this.#version.name}`;
+    const groupName = groupWord(group);
     const scope = this.#definition.namespaced && suffix !== 'ForAllNamespaces' ? 'Namespaced' : '';
     const query: Json[] = parameters.map((parameter) => this.#queryParameter(parameter));
     const common = {
       tags: [tag],
-      operationId: `${idVerb}${groupName}${upper(this.#version.name)}${scope}${idVerb === 'deleteCollection' ? 'Collection' : ''}${kind}${suffix}`,
+      operationId: `${idVerb}${groupName}${upper(this.#version.name)}${ACTION_WORD[action]?.(method) ?? ''}${scope}${kind}${suffix}`,
       'x-kubernetes-action': action,
       'x-kubernetes-group-version-kind': gvk,
     };
@@ -212,6 +227,13 @@ function upper(text: string): string {
   return text.replace(/^./, (letter) => letter.toUpperCase());
 }
 
-function camel(text: string): string {
-  return text.replace(/-(.)/g, (_match, letter: string) => letter.toUpperCase());
+/** `RbacAuthorization` for `rbac.authorization.k8s.io`. */
+function groupWord(group: string): string {
+  if (group === '') return 'Core';
+  const parts = group.replace(/\.k8s\.io$/, '').split(/[.-]/);
+  return parts.map(upper).join('');
+}
+
+function lower(text: string): string {
+  return text.replace(/^./, (letter) => letter.toLowerCase());
 }
