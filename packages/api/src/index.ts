@@ -605,6 +605,7 @@ export type {
 } from './generated/storage-v1.ts';
 export { formatGoDuration, parseGoDurationMs } from './go-duration.ts';
 export { formatAge, humanDuration } from './human-duration.ts';
+export { type JsonPath, JsonPathError, parseJsonPath } from './json-path.ts';
 export {
   cloneJson,
   equalJson,
@@ -629,6 +630,7 @@ export {
   splitApiVersion,
 } from './kind-registry.ts';
 export { builtinKinds } from './kinds/builtin.ts';
+export { compareVersions, kindFromCustomResource } from './kinds/custom-kind.ts';
 export { decodeObject } from './kinds/decode-object.ts';
 export { type PodQosClass, podQosClass } from './kinds/pods/pod-qos.ts';
 export { validateEphemeralContainersUpdate, validatePodResize } from './kinds/pods/pod-update-validation.ts';
