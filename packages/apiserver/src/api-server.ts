@@ -106,7 +106,7 @@ export interface ApiServer extends AsyncDisposable {
 
 const REQUEST_TIMEOUT_MS = 60_000;
 const BODY_BYTES_MAX = 3 * 1024 * 1024;
-const ENCODINGS_BYTES_MAX = 32 * 1024 * 1024;
+const ENCODINGS_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Wires the server's parts. */
 export function createApiServer(options: ApiServerOptions): ApiServer {

@@ -1,4 +1,5 @@
 import { silentLogger, systemClock } from '@dure/foundation';
+import { FakeClock } from '@dure/foundation/testing';
 import { openMemoryStore, type Revision, type Store } from '@dure/store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CacheEvent, TooLargeRevisionError, TooOldRevisionError, WatchCache, WatchEndedError } from './watch-cache.ts';
@@ -65,6 +66,21 @@ describe('WatchCache', () => {
       if (seen.length === 2) watch.close();
     }
     expect(seen).toEqual(revisions.slice(-2));
+  });
+
+  it('forgets events after five minutes, but for the last ones', async () => {
+    const clock = new FakeClock();
+    const cache = new WatchCache({ store, prefix: '/r/', clock, log: silentLogger });
+    void cache.run(stop.signal);
+    await cache.ready(stop.signal);
+    const revisions: number[] = [];
+    for (let index = 0; index < 300; index += 1) {
+      revisions.push(await put(`/r/${index}`));
+      await clock.advance(10_000);
+    }
+    await cache.waitFor(revisions.at(-1) ?? 0, stop.signal);
+    expect(() => cache.watch('/r/', revisions[50])).toThrow(TooOldRevisionError);
+    expect(() => cache.watch('/r/', revisions.at(-128))).not.toThrow();
   });
 
   it('ends a watcher that does not read, and no other', async () => {

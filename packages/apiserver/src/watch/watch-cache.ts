@@ -10,6 +10,8 @@ export interface CacheEvent {
   readonly revision: Revision;
   readonly object: StoredObject;
   readonly previous?: StoredObject;
+  /** Monotonic time of its arrival. */
+  readonly atMs: number;
 }
 
 /** Everything up to `revision` has been delivered. */
@@ -85,6 +87,10 @@ export interface CacheWatch {
 }
 
 const WINDOW_EVENTS = 4096;
+/** Older events go, but for so many: a Lease that is renewed every few seconds must not fill memory with its past. */
+const WINDOW_AGE_MS = 300_000;
+const WINDOW_KEPT = 128;
+const WINDOW_CHUNK = 64;
 const WATCHER_EVENTS = 8192;
 const FILL_PAGE = 1000;
 const READY_TIMEOUT_MS = 5_000;
@@ -291,15 +297,23 @@ export class WatchCache {
 
   #apply(event: StoreEvent): void {
     const known = this.#objects.get(event.key);
+    const atMs = this.#options.clock.monotonicMs();
     let cached: CacheEvent;
     if (event.kind === 'put') {
       const object = new StoredObject(event.key, event.entry.value, event.revision);
       this.#objects.set(event.key, object);
-      cached = { kind: 'event', deleted: false, revision: event.revision, object, ...(known === undefined ? {} : { previous: known }) };
+      cached = {
+        kind: 'event',
+        atMs,
+        deleted: false,
+        revision: event.revision,
+        object,
+        ...(known === undefined ? {} : { previous: known }),
+      };
     } else {
       const previous = known ?? new StoredObject(event.key, event.previous.value, event.previous.modifiedAt);
       this.#objects.delete(event.key);
-      cached = { kind: 'event', deleted: true, revision: event.revision, object: previous.deletedAt(event.revision), previous };
+      cached = { kind: 'event', atMs, deleted: true, revision: event.revision, object: previous.deletedAt(event.revision), previous };
     }
     this.#changes += 1;
     this.#remember(cached);
@@ -312,11 +326,18 @@ export class WatchCache {
   #remember(event: CacheEvent): void {
     const limit = this.#options.windowEvents ?? WINDOW_EVENTS;
     this.#window.push(event);
-    // Cut in halves, so that keeping the window is constant time on average.
+    // Cut in chunks, so that keeping the window is constant time on average.
     if (this.#window.length >= limit * 2) {
-      const dropped = this.#window.splice(0, this.#window.length - limit);
-      this.#windowStart = dropped.at(-1)?.revision ?? this.#windowStart;
+      this.#cutWindow(this.#window.length - limit);
+    } else if (this.#window.length >= WINDOW_KEPT + WINDOW_CHUNK) {
+      const newestOfChunk = this.#window[WINDOW_CHUNK - 1];
+      if (newestOfChunk !== undefined && event.atMs - newestOfChunk.atMs > WINDOW_AGE_MS) this.#cutWindow(WINDOW_CHUNK);
     }
+  }
+
+  #cutWindow(count: number): void {
+    const dropped = this.#window.splice(0, count);
+    this.#windowStart = dropped.at(-1)?.revision ?? this.#windowStart;
   }
 
   #push(watcher: Watcher, item: CacheEvent | CacheProgress): void {
