@@ -159,7 +159,7 @@ export function checkRange(value: number, min: number, max: number): string[] {
   return value >= min && value <= max ? [] : [`must be between ${min} and ${max}, inclusive`];
 }
 
-/** The name of an environment variable: any printable ASCII but '='. */
+/** The name of an environment variable may hold all of printable ASCII but '='. */
 export function checkEnvVarName(value: string): string[] {
   const faults: string[] = [];
   if (value === '') faults.push('environment variable name must be non-empty');
