@@ -121,7 +121,7 @@ export function replicaController<T extends KubeObject>(kind: ReplicaKind<T>, co
     owned: readonly Pod[],
     signal: AbortSignal,
   ): Promise<{ readonly reason: 'FailedCreate' | 'FailedDelete'; readonly message: string; readonly error: unknown } | undefined> {
-    const plan = planReplicas(owner, owned, neighboursOf(object), clock.now());
+    const plan = planReplicas(owner, owned, () => neighboursOf(object), clock.now());
     if (plan.create > 0) {
       expectations.expectCreations(key, plan.create);
       const draft = podFromTemplate(owner.template, object, kind.ref);

@@ -41,11 +41,11 @@ export interface ReplicaPlan {
   readonly remove: readonly Pod[];
 }
 
-/** What brings the Pods that `owner` has to the number it wants. Pure. @param owned Its Pods, finished and going ones included. */
+/** What brings the Pods that `owner` has to the number it wants. Pure. @param owned Its Pods, finished and going ones included. @param neighbours How many Pods of its relatives each node has; asked only if some must go. */
 export function planReplicas(
   owner: ReplicaOwner,
   owned: readonly Pod[],
-  neighbours: ReadonlyMap<string, number>,
+  neighbours: () => ReadonlyMap<string, number>,
   nowMs: number,
 ): ReplicaPlan {
   if (owner.object.metadata.deletionTimestamp !== undefined) return { create: 0, remove: [] };
@@ -53,7 +53,7 @@ export function planReplicas(
   const surplus = active.length - owner.replicas;
   return {
     create: Math.min(Math.max(-surplus, 0), CREATES_PER_PASS_MAX),
-    remove: surplus > 0 ? active.toSorted(byDeletionRank(neighbours, nowMs)).slice(0, Math.min(surplus, CREATES_PER_PASS_MAX)) : [],
+    remove: surplus > 0 ? active.toSorted(byDeletionRank(neighbours(), nowMs)).slice(0, Math.min(surplus, CREATES_PER_PASS_MAX)) : [],
   };
 }
 
