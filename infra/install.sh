@@ -1,8 +1,9 @@
 #!/bin/sh
 # Puts a Dure agent on this Linux host and joins it to a cluster:
 #
-#   sh install.sh --server https://HOST:6443 --token TOKEN [--node-name NAME] [--node-ip ADDRESS] [--dry-run]
+#   sh install.sh --server https://HOST:6443 --token TOKEN [--node-name NAME] [--node-ip ADDRESS] [--dry-run] [-- AGENT OPTIONS]
 #
+# What follows `--` goes to the agent (--pod-max-pids 1024, --node-labels disk=ssd, ...); none of it may hold spaces or quotes.
 # Run it from a packed directory (node infra/pack.mjs DIRECTORY) that was copied here. May be run again: it replaces the programs and keeps state.
 # Needs Node.js 20.19 or newer, iproute2, nftables and util-linux, and says which is missing.
 set -eu
@@ -10,7 +11,7 @@ set -eu
 TARGET=/opt/dure
 CONFIG=/etc/dure
 DRY_RUN=no
-SERVER='' TOKEN='' NODE_NAME=$(uname -n | tr '[:upper:]' '[:lower:]') NODE_IP=''
+SERVER='' TOKEN='' NODE_NAME=$(uname -n | tr '[:upper:]' '[:lower:]') NODE_IP='' FURTHER=''
 
 fail() { echo "install: $*" >&2; exit 1; }
 # Shows a change, and makes it unless --dry-run was given.
@@ -23,6 +24,7 @@ while [ $# -gt 0 ]; do
     --node-name) NODE_NAME=${2:?--node-name needs a value}; shift 2 ;;
     --node-ip) NODE_IP=${2:?--node-ip needs a value}; shift 2 ;;
     --dry-run) DRY_RUN=yes; shift ;;
+    --) shift; FURTHER=$*; break ;;
     *) fail "unknown option $1" ;;
   esac
 done
@@ -42,19 +44,20 @@ done
 node_ip_option=''
 [ -z "$NODE_IP" ] || node_ip_option="--node-ip $NODE_IP"
 common="--node-name $NODE_NAME --run-dir /run/dure/$NODE_NAME --cluster-dns 10.43.0.10 --cluster-domain cluster.local --service-cidr 10.43.0.0/16"
-agent_args="$common $node_ip_option --data-dir /var/lib/dure/nodes/$NODE_NAME --cluster-cidr 10.42.0.0/16 --server $SERVER"
+agent_args="$common $node_ip_option --data-dir /var/lib/dure/nodes/$NODE_NAME --cluster-cidr 10.42.0.0/16 --server $SERVER $FURTHER"
 proxy_args="--node-name $NODE_NAME --run-dir /run/dure/$NODE_NAME --dns-address 10.43.0.10 --cluster-domain cluster.local --service-cidr 10.43.0.0/16 --kubeconfig /var/lib/dure/nodes/$NODE_NAME/kubeconfig"
 
 if [ "$source" != "$TARGET" ]; then
   change mkdir -p "$TARGET"
-  change cp -a "$source/." "$TARGET/"
+  # Supervisors of running Pods execute the old dure-run: it can be replaced by another file, but not written over.
+  change cp -a --remove-destination "$source/." "$TARGET/"
 fi
-change mkdir -p "$CONFIG" "/var/lib/dure/nodes/$NODE_NAME"
+change mkdir -p "$CONFIG" "/var/lib/dure/nodes/$NODE_NAME" /usr/local/bin
 change ln -sf "$TARGET/apps/cli/bin/dure.mjs" /usr/local/bin/dure
 echo "install: write $CONFIG/agent.env"
 if [ "$DRY_RUN" = no ]; then
-  umask 077
-  printf 'DURE_AGENT_ARGS="%s"\nDURE_PROXY_ARGS="%s"\nDURE_JOIN_TOKEN=%s\nUV_THREADPOOL_SIZE=16\n' "$agent_args" "$proxy_args" "$TOKEN" > "$CONFIG/agent.env"
+  # It holds the token.
+  (umask 077; printf 'DURE_AGENT_ARGS="%s"\nDURE_PROXY_ARGS="%s"\nDURE_JOIN_TOKEN=%s\nUV_THREADPOOL_SIZE=16\n' "$agent_args" "$proxy_args" "$TOKEN" > "$CONFIG/agent.env")
 fi
 
 if [ -d /run/systemd/system ]; then
@@ -70,8 +73,8 @@ elif command -v rc-update >/dev/null; then
     change rc-service $service restart
   done
 else
-  echo "install: neither systemd nor OpenRC runs here; start the agent and the proxy yourself:"
-  echo "  . $CONFIG/agent.env; export DURE_JOIN_TOKEN; node $TARGET/apps/node-agent/dist/main.cjs \$DURE_AGENT_ARGS"
-  echo "  node $TARGET/apps/service-proxy/dist/main.cjs \$DURE_PROXY_ARGS"
+  echo "install: neither systemd nor OpenRC runs here; start the agent and the proxy yourself, each by one line:"
+  echo "  set -a; . $CONFIG/agent.env; exec node --max-semi-space-size=2 $TARGET/apps/node-agent/dist/main.cjs \$DURE_AGENT_ARGS"
+  echo "  set -a; . $CONFIG/agent.env; exec node --max-semi-space-size=2 $TARGET/apps/service-proxy/dist/main.cjs \$DURE_PROXY_ARGS"
 fi
 echo "install: done; on the server: kubectl get node $NODE_NAME"

@@ -1,5 +1,6 @@
 // Assembles a directory that runs Dure on another machine with nothing but Node.js and a C library: the bundled apps, `dure-run`, and the
 // native parts that bundles leave outside, laid out as in the checkout. `node infra/pack.mjs DIRECTORY` after a build; refuses one with content.
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
@@ -22,6 +23,16 @@ for (const file of ['LICENSE', 'infra/install.sh']) copy(file);
 for (const directory of ['infra/systemd', 'infra/openrc']) copy(directory);
 for (const [name, workspace] of Object.entries(EXTERNALS)) copyPackage(name, join(root, workspace), new Set());
 writeFileSync(join(out, 'package.json'), `${JSON.stringify({ name: 'dure', version: version(), private: true }, null, 2)}\n`);
+for (const app of APPS) tryOut(`apps/${app}/dist/main.cjs`);
+
+/** Only a program that starts from here has all it requires. */
+function tryOut(program) {
+  try {
+    execFileSync(process.execPath, [join(out, program), '--help'], { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
+  } catch (error) {
+    fail(`${program} does not start from ${out}: ${error.stderr}`);
+  }
+}
 
 function copy(path) {
   const source = join(root, path);
@@ -52,9 +63,10 @@ function packageDirectory(name, from) {
   return undefined;
 }
 
-/** Sources, documents and binaries for other systems, which a running package does not read. */
+/** Documents, sources of native parts, and binaries for other systems, which a running package does not read. */
 function isForeign(path) {
-  if (/^\/(node_modules|deps|src|vendor|doc|test)(\/|$)/.test(path)) return true;
+  if (/^\/(node_modules|deps|vendor|doc|test)(\/|$)/.test(path)) return true;
+  if (/\.(c|cc|cpp|h|hh|hpp|S|asm|inc|gyp|md|d\.ts)$/.test(path)) return true;
   const [, platform] = /^\/prebuilds\/([^/]+)/.exec(path) ?? [];
   return platform !== undefined && platform !== `linux-${process.arch}`;
 }
