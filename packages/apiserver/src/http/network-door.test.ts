@@ -105,6 +105,38 @@ describe('the network door', () => {
     await server.store[Symbol.asyncDispose]();
   });
 
+  it('survives clients that go at any moment', async () => {
+    await using server = await startTestServer(kinds());
+    await using client = testClient(server);
+    await client.send('POST', CONFIG_MAPS, { body: { metadata: { name: 'big' }, data: { x: 'x'.repeat(900_000) } } });
+    const { caPem: ca, certPem: cert, keyPem: key, door, url } = server;
+    for (let round = 0; round < 30; round += 1) {
+      const request = https.request({
+        host: '127.0.0.1',
+        port: door.address.port,
+        path: CONFIG_MAPS,
+        method: round % 2 === 0 ? 'GET' : 'POST',
+        ca,
+        cert,
+        key,
+        headers: round % 2 === 0 ? {} : { 'content-length': '10' },
+      });
+      request.on('error', () => undefined);
+      request.write('{');
+      await once(request, 'socket');
+      if (round % 3 !== 0) await new Promise((resolve) => setTimeout(resolve, round % 7));
+      request.destroy();
+      const session = http2.connect(url, { ca, cert, key });
+      session.on('error', () => undefined);
+      const stream = session.request({ ':path': CONFIG_MAPS });
+      stream.on('error', () => undefined);
+      await once(session, 'connect');
+      if (round % 2 === 0) stream.close(http2.constants.NGHTTP2_CANCEL);
+      session.destroy();
+    }
+    expect((await client.send('GET', `${CONFIG_MAPS}/big`)).status).toBe(200);
+  });
+
   it('compresses large answers for clients that can read them', async () => {
     await using server = await startTestServer(kinds());
     await using client = testClient(server);

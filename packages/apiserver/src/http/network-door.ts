@@ -103,6 +103,9 @@ export async function openNetworkDoor(
 
   server.on('request', (req: CompatRequest, res: CompatResponse) => {
     const socket = socketOf(req);
+    // A client that goes while it is being answered is no fault; without a listener it would end the process.
+    res.on('error', (error: unknown) => log.debug('answer not delivered', { error }));
+    req.on('error', (error: unknown) => log.debug('request broke off', { error }));
     void serve(req, socket, async (request, stop) => {
       // Listened for from the start: a client may go while its request is being served.
       const closed = new Promise<void>((resolve) => {
