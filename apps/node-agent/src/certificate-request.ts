@@ -57,6 +57,7 @@ async function answerTo(client: Client, clock: Clock, created: CertificateSignin
         const certificate = certificateIn(event.object);
         if (certificate !== undefined) return certificate;
       }
+      stop.throwIfAborted();
       // The server ended the watch: what happened in between is asked for.
       const now = await client.get(certificateSigningRequests, { name }, stop);
       from = now.metadata.resourceVersion;
