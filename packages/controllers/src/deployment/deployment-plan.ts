@@ -145,6 +145,8 @@ function planPauseNote({ spec, status }: Deployment, paused: boolean): ProgressN
 
 function oldPodsRun(old: readonly ReplicaSet[], podsOf: (replicaSet: ReplicaSet) => readonly Pod[]): boolean {
   if (sumOf(old, ({ status }) => status?.replicas) > 0) return true;
+  // Told to shrink, but who makes its Pods may not have heard: more could still come.
+  if (old.some(({ metadata, status }) => (metadata.generation ?? 0) > (status?.observedGeneration ?? 0))) return true;
   return old.some((replicaSet) => podsOf(replicaSet).some((pod) => !isPodFinished(pod)));
 }
 

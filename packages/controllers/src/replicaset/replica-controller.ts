@@ -8,6 +8,9 @@ import { isNamespaceTerminating, PodControl, podFromTemplate } from '../pod-cont
 import { slowStart } from '../slow-start.ts';
 import { nextAvailableInMs, planReplicas, type ReplicaOwner, type ReplicaStatus, replicaStatus, sameStatus } from './replica-plan.ts';
 
+/** In case an event that would settle a key was lost; normally the event itself brings the key back. */
+const UNSETTLED_MS = 30_000;
+
 /** Pods that nobody manages, by namespace. */
 const ORPHANS = 'orphans';
 
@@ -97,15 +100,18 @@ export function replicaController<T extends KubeObject>(kind: ReplicaKind<T>, co
       expectations.forget(key);
       return {};
     }
-    // Asked before the Pods are read: what arrives in between can only make the plan newer, never count twice.
-    const settled = expectations.settled(key);
+    // Asked before the Pods are read. Until the cache shows our own writes neither a plan nor a count made from it is true: others take
+    // the status at its word, and `observedGeneration` says that everything up to there was done.
+    if (!expectations.settled(key)) return { requeueAfterMs: UNSETTLED_MS };
     const owner = kind.ownerOf(object);
     const matches = (pod: Pod): boolean => owner.selector.matches(pod.metadata.labels);
     const candidates = [...podCache.ownedBy(object.metadata.uid), ...podCache.byIndex(ORPHANS, object.metadata.namespace ?? '')];
     const claim = planClaim(object, matches, candidates);
     const owned = await applyClaim({ client, owner: object, ownerRef: kind.ref, ref: pods }, claim, signal);
 
-    const failure = settled ? await manage(key, object, owner, owned, signal) : undefined;
+    const failure = await manage(key, object, owner, owned, signal);
+    // What was just done shows in the cache soon, and the next pass counts it.
+    if (failure === undefined && !expectations.settled(key)) return { requeueAfterMs: UNSETTLED_MS };
     const nowMs = clock.now();
     const status = replicaStatus(owner, owned, failure, nowMs);
     if (!sameStatus(owner.status, status)) await client.updateStatus<T>(kind.ref, kind.withStatus(object, status), {}, signal);

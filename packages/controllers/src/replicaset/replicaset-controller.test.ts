@@ -8,6 +8,7 @@ import {
   replicaSets,
   replicationControllers,
 } from '@dure/api';
+import { TransportError } from '@dure/client';
 import { describe, expect, it } from 'vitest';
 import { isPodActive } from '../pod-state.ts';
 import { type ControllerBench, controllerBench, namesOf } from '../testing/controller-bench.ts';
@@ -173,6 +174,20 @@ describe('replica set', () => {
     await run.clock.advance(60_000);
     expect(run.client.writes('create')).toHaveLength(7);
     expect(run.client.writes('delete')).toHaveLength(0);
+  });
+
+  it('does not wait for ever for a Pod that it made and never heard of', async () => {
+    await using run = await bench(0);
+    run.client.watchDelay = (ref) =>
+      ref.resource === 'pods'
+        ? Promise.reject(new TransportError({ method: 'GET', path: '/' }, 'cut', { mayHaveArrived: true }))
+        : Promise.resolve();
+    await scale(run, 1);
+    for (const { metadata } of all(run)) run.client.drop(pods, `default/${metadata.name}`);
+    run.client.compact();
+    run.client.watchDelay = undefined;
+    await run.clock.advance(400_000);
+    expect(all(run)).toHaveLength(1);
   });
 
   it('works for ReplicationControllers alike', async () => {
