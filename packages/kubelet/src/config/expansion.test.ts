@@ -15,7 +15,7 @@ describe('references in commands and variables', () => {
     ['$$$(A)', '$alpha'],
     ['$$$$(A)', '$$(A)'],
     ['$(EMPTY)|', '|'],
-    ['$A ${A}', '$A ${A}'],
+    ['$A $[A]', '$A $[A]'],
     ['$(A', '$(A'],
     ['a$', 'a$'],
     ['$$', '$'],
