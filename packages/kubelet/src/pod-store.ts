@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '@dure/api';
 import { errnoCode, type Logger } from '@dure/foundation';
@@ -21,7 +21,8 @@ export class PodStore {
   save(pod: Pod): void {
     const { resourceVersion: _version, managedFields: _fields, ...metadata } = pod.metadata;
     const desired = JSON.stringify({ metadata, spec: pod.spec });
-    if (this.#written.get(pod.metadata.uid) === desired) return;
+    // A Pod that is going needs no memory of what it should be.
+    if (pod.metadata.deletionTimestamp !== undefined || this.#written.get(pod.metadata.uid) === desired) return;
     this.#written.set(pod.metadata.uid, desired);
     this.#write(pod).catch((error: unknown) => this.#log.warn('pod not kept for an offline start', { uid: pod.metadata.uid, error }));
   }
@@ -54,5 +55,7 @@ export class PodStore {
     const path = join(directory, 'pod.json');
     await writeFile(`${path}.new`, JSON.stringify(pod), { mode: 0o600 });
     await rename(`${path}.new`, path);
+    // The Pod was removed while this was being written.
+    if (!this.#written.has(pod.metadata.uid)) await rm(directory, { recursive: true, force: true });
   }
 }

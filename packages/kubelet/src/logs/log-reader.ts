@@ -1,5 +1,6 @@
 import { watch } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { aborted, errnoCode } from '@dure/foundation';
 import { parseLogLine } from './cri-log.ts';
 import { tailOffset } from './tail.ts';
@@ -67,6 +68,7 @@ async function* lines(
 ): AsyncGenerator<Buffer> {
   let handle = await openWhenThere(path, follow, isRunning, signal);
   if (handle === undefined) return;
+  let successor: FileHandle | undefined;
   try {
     let position = tailLines === undefined ? 0 : await tailOffset(handle, tailLines);
     let rest: Buffer = Buffer.alloc(0);
@@ -86,14 +88,17 @@ async function* lines(
         continue;
       }
       if (!follow || signal.aborted) return;
-      const next = await openSuccessor(path, handle);
-      if (next !== undefined) {
+      if (successor !== undefined) {
         await handle.close();
-        handle = next;
+        handle = successor;
+        successor = undefined;
         position = 0;
         rest = Buffer.alloc(0);
         continue;
       }
+      // Once there is another file the old one gets nothing more: read it to its end, then go over.
+      successor = await openSuccessor(path, handle);
+      if (successor !== undefined) continue;
       // Once more after the end was seen: the last lines may have come in between.
       if (!wasRunning) return;
       wasRunning = await isRunning();
@@ -101,6 +106,7 @@ async function* lines(
     }
   } finally {
     await handle.close();
+    await successor?.close();
   }
 }
 
@@ -127,17 +133,21 @@ async function openSuccessor(path: string, current: FileHandle): Promise<FileHan
   return open(path, 'r').catch(() => undefined);
 }
 
-/** Resolves when the file grows or is replaced, when the container has ended, or on abort. */
+/**
+ * Resolves when the file grows or is replaced, when the container has ended, or on abort. Its directory is watched, since between the
+ * two steps of a rotation there is no such file.
+ */
 async function changeOf(path: string, handle: FileHandle, position: number, ended: Promise<unknown>, signal: AbortSignal): Promise<void> {
   const done = new AbortController();
   try {
     const changed = new Promise<void>((resolve, reject) => {
-      const watcher = watch(path, { signal: done.signal }, () => resolve());
+      const watcher = watch(dirname(path), { signal: done.signal }, () => resolve());
       watcher.on('error', reject);
     });
     changed.catch(() => undefined);
-    // Written between the last read and the watch.
-    if ((await handle.stat()).size > position) return;
+    // Written, or replaced, between the last look and the watch.
+    const [here, there] = await Promise.all([handle.stat(), stat(path).catch(() => undefined)]);
+    if (here.size > position || (there !== undefined && there.ino !== here.ino)) return;
     await Promise.race([changed, ended, aborted(signal)]);
   } finally {
     done.abort();
