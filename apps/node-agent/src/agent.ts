@@ -286,8 +286,8 @@ export async function runAgent(config: Config, { clock, random, log }: AgentDeps
       names: {
         commonName: `system:node:${config.nodeName}`,
         organizations: ['system:nodes'],
-        dnsNames: [...new Set([config.nodeName, identity.hostname])],
-        ipAddresses: [...nodeIPs],
+        // The name alone: no cluster should sign an address that a node merely claims, and the API server checks the name.
+        dnsNames: [config.nodeName],
       },
     } as const;
     await keepCertificate(

@@ -1,4 +1,4 @@
-import type { CertificateSigningRequest, Node } from '@dure/api';
+import type { CertificateSigningRequest } from '@dure/api';
 import type { RequestInfo } from '@dure/pki';
 
 export const CLIENT_KUBELET_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
@@ -12,20 +12,16 @@ const BOOTSTRAPPERS_GROUP = 'system:bootstrappers';
 export type ApprovalPlan =
   | { readonly kind: 'approve'; readonly message: string }
   /** Not ours to decide: a person or somebody else's controller will. */
-  | { readonly kind: 'leave' }
-  /** May become clear: the Node has to report its addresses first. */
-  | { readonly kind: 'wait' };
+  | { readonly kind: 'leave' };
 
 /**
  * Whether a request may be approved without a person: a bootstrapping machine or a node asking for the node's own client certificate, or a
- * node asking for a serving certificate for its own names and addresses. Pure.
- * @param nodeOf The Node of that name.
+ * node asking for a serving certificate in its own name. Pure.
+ *
+ * In its own name only: addresses and further names are what the node says of itself, and a node that said the API server's or another node's
+ * would get a certificate to stand in for it. Who calls a node checks its name, whatever address it is reached at.
  */
-export function planApproval(
-  { spec }: CertificateSigningRequest,
-  request: RequestInfo,
-  nodeOf: (name: string) => Node | undefined,
-): ApprovalPlan {
+export function planApproval({ spec }: CertificateSigningRequest, request: RequestInfo): ApprovalPlan {
   const { username = '', groups = [] } = spec;
   const { commonName, dnsNames, ipAddresses } = request;
   const isNodeSubject =
@@ -42,25 +38,10 @@ export function planApproval(
   }
   if (spec.signerName === KUBELET_SERVING_SIGNER) {
     if (username !== commonName || !groups.includes(NODES_GROUP) || !hasUsages(spec.usages, 'server auth')) return { kind: 'leave' };
-    if (dnsNames.length + ipAddresses.length === 0) return { kind: 'leave' };
-    const nodeName = commonName.slice(NODE_PREFIX.length);
-    const node = nodeOf(nodeName);
-    if (node === undefined || (node.status?.addresses ?? []).length === 0) return { kind: 'wait' };
-    const own = new Set([nodeName, ...(node.status?.addresses ?? []).map(({ address }) => address)]);
-    const isOwn = [...dnsNames, ...ipAddresses].every((one) => isLocal(one) || own.has(one));
-    if (!isOwn || dnsNames.some(isReserved)) return { kind: 'leave' };
+    if (ipAddresses.length > 0 || !same(dnsNames, [commonName.slice(NODE_PREFIX.length)])) return { kind: 'leave' };
     return { kind: 'approve', message: 'Auto approving self kubelet serving certificate.' };
   }
   return { kind: 'leave' };
-}
-
-function isLocal(name: string): boolean {
-  return name === 'localhost' || name === '127.0.0.1' || name === '::1';
-}
-
-/** Names under which Pods and clients look for the API server or a Service; no node may answer to them, whatever it reports. */
-function isReserved(name: string): boolean {
-  return /^kubernetes(\.|$)/i.test(name) || /\.svc(\.|$)/i.test(name);
 }
 
 /** Exactly what a TLS end needs; RSA keys may also encipher. */

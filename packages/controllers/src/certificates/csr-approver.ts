@@ -1,4 +1,4 @@
-import { type CertificateSigningRequest, certificateSigningRequests, type Node, nodes } from '@dure/api';
+import { type CertificateSigningRequest, certificateSigningRequests } from '@dure/api';
 import { rfc3339Seconds } from '@dure/foundation';
 import { parseRequest } from '@dure/pki';
 import { type Reconciler, TerminalError, WorkQueue } from '@dure/reconcile';
@@ -6,13 +6,10 @@ import { type ControllerFactory, reconcilingController } from '../controller.ts'
 import { planApproval } from './approval-plan.ts';
 import { hasCondition, requestPem } from './csr-condition.ts';
 
-const WAIT_MS = 2_000;
-
 /** Approves what nodes ask for themselves; everything else waits for a person. */
 export const csrApprover: ControllerFactory = (context) => {
   const { client, informers, clock } = context;
   const cache = informers.informer<CertificateSigningRequest>(certificateSigningRequests);
-  const nodeCache = informers.informer<Node>(nodes);
   const queue = new WorkQueue({ clock });
   cache.addHandler({ add: ({ metadata }) => queue.add(metadata.name), update: ({ metadata }) => queue.add(metadata.name) });
 
@@ -23,8 +20,7 @@ export const csrApprover: ControllerFactory = (context) => {
     const info = await parseRequest(requestPem(request)).catch((cause: unknown) => {
       throw new TerminalError(`certificate signing request ${name} holds no valid request`, { cause });
     });
-    const plan = planApproval(request, info, (nodeName) => nodeCache.get(nodeName));
-    if (plan.kind === 'wait') return { requeueAfterMs: WAIT_MS };
+    const plan = planApproval(request, info);
     if (plan.kind === 'leave') return {};
     const now = rfc3339Seconds(clock.now());
     const condition = {
@@ -45,5 +41,5 @@ export const csrApprover: ControllerFactory = (context) => {
     );
     return {};
   };
-  return reconcilingController({ name: 'csr-approver', context, queue, reconciler, caches: [cache, nodeCache], workers: 2 });
+  return reconcilingController({ name: 'csr-approver', context, queue, reconciler, caches: [cache], workers: 2 });
 };
