@@ -42,6 +42,7 @@ export async function runWorkers({ server, config, pki, clock, random, log }: Wo
   });
   const factories = controllerFactories({
     clusterCidr: config.podCIDR,
+    nodePodPrefix: config.nodePodPrefix,
     rootCa: pki.ca.certificatePem,
     signCertificateRequest: (request, options) => signRequest(pki.ca, request, options, { clock, random }),
   });
