@@ -1,13 +1,14 @@
 import type { Pod, Secret } from '@dure/api';
 import { formatGoDuration } from '@dure/api';
 import { type Clock, isAbort, messageOf, retryDelayMs } from '@dure/foundation';
-import type { ImageConfig, ImageService, ImageStatus } from '@dure/images';
+import type { ImageConfig, ImageService, ImageStatus, PullProgress } from '@dure/images';
 import type { ContainerImage } from '../config/container-config.ts';
 import type { ObjectSource } from '../config/environment.ts';
 import { readImageFile } from '../config/image-user.ts';
 import type { PodEvents } from '../pod-events.ts';
 import type { NamedContainer } from '../pod-identity.ts';
 import { ImageFailure } from './image-error.ts';
+import { pullProgressReporter } from './pull-progress.ts';
 import { credentialsFor } from './pull-secrets.ts';
 
 export interface ImageManagerOptions {
@@ -105,7 +106,12 @@ export class ImageManager {
     tell('Normal', 'Pulling', `Pulling image "${image}"`);
     const beganMs = clock.monotonicMs();
     try {
-      const status = await images.pull(image, { credentials, signal });
+      const report = pullProgressReporter(image, beganMs);
+      const onProgress = (progress: PullProgress): void => {
+        const message = report(progress, clock.monotonicMs());
+        if (message !== undefined) tell('Normal', 'Pulling', message);
+      };
+      const status = await images.pull(image, { credentials, onProgress, signal });
       const took = formatGoDuration(Math.max(Math.round(clock.monotonicMs() - beganMs), 1));
       tell(
         'Normal',

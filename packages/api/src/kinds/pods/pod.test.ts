@@ -100,6 +100,12 @@ describe('a new Pod', () => {
     expect(withContainer({ image }).spec).toMatchObject({ containers: [{ imagePullPolicy: policy }] });
   });
 
+  it('says from the start that a gate keeps it from being scheduled', () => {
+    const made = pod({ schedulingGates: [{ name: 'example.com/quota' }] });
+    strategy.prepareForCreate?.(made);
+    expect(made.status).toMatchObject({ conditions: [{ type: 'PodScheduled', status: 'False', reason: 'SchedulingGated' }] });
+  });
+
   it('starts Pending, in the class that its resources give it', () => {
     const limits = { cpu: '1', memory: '1Gi' };
     for (const [fields, qosClass] of [

@@ -1,6 +1,6 @@
 /** What the server decides about a Pod's life. */
 import type { JsonObject, Strategy } from '../../definition.ts';
-import { ensureObject, numberAt, objectAt, stringAt, trueAt } from '../../json-value.ts';
+import { ensureObject, listAt, numberAt, objectAt, stringAt, trueAt } from '../../json-value.ts';
 import { combine, copyField, lifecycle } from '../lifecycle.ts';
 import { podQosClass } from './pod-qos.ts';
 import { defaultPod } from './pod-spec-defaults.ts';
@@ -13,6 +13,17 @@ export const podStrategy: Strategy = combine(lifecycle({ status: true, generatio
   defaults: defaultPod,
   prepareForCreate(pod) {
     pod.status = { phase: 'Pending', qosClass: podQosClass(pod) };
+    // Known at once, so that nobody need wait for a scheduler that will not look at the Pod.
+    if (listAt(pod, 'spec', 'schedulingGates').length > 0) {
+      pod.status.conditions = [
+        {
+          type: 'PodScheduled',
+          status: 'False',
+          reason: 'SchedulingGated',
+          message: 'Scheduling is blocked due to non-empty scheduling gates',
+        },
+      ];
+    }
   },
   prepareForUpdate: keepQos,
   prepareForStatusUpdate(pod, old) {
