@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '@dure/foundation';
 import { parseCertificate } from '@dure/pki';
@@ -50,10 +50,22 @@ export async function writeIssued(path: string, { certificate, key }: IssuedCert
   await writePrivate(path, `${certificate.trimEnd()}\n${key}`);
 }
 
+/** Survives a power cut once it has returned: a node that lost its identity could not come back without a new token. */
 export async function writePrivate(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(`${path}.new`, text, { mode: 0o600 });
+  await writeFile(`${path}.new`, text, { mode: 0o600, flush: true });
   await rename(`${path}.new`, path);
+  await syncDirectory(dirname(path));
+}
+
+/** Without it the new name may be lost with the power. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 export async function readText(path: string): Promise<string | undefined> {

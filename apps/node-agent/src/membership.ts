@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isUnauthorized } from '@dure/api';
 import { createClient, createNetworkTransport, loadKubeconfig, renderKubeconfig } from '@dure/client';
 import { type Clock, isAbort, type Logger, retryDelayMs } from '@dure/foundation';
 import { CertificateDeniedError, requestCertificate } from './certificate-request.ts';
@@ -8,10 +9,25 @@ import { discoverAuthority, UntrustedServerError } from './trust.ts';
 
 export const USER_AGENT = 'dure-node-agent/0.1.0';
 const BACKOFF = { baseMs: 500, maxMs: 10_000 };
+/** So often in a row the server may refuse a token; a server that starts may not have read its tokens yet. */
+const REFUSALS_MAX = 3;
+
+/** The server is the right one and does not know the join token: mistyped, deleted, or past its time. Trying again cannot help. */
+export class JoinTokenRefusedError extends Error {
+  override readonly name = 'JoinTokenRefusedError';
+  readonly code = 'AGENT_JOIN_TOKEN_REFUSED';
+
+  constructor(server: string, options: ErrorOptions) {
+    super(
+      `join ${server}: the server does not accept the join token, it is unknown or expired; make another with "dure token create"`,
+      options,
+    );
+  }
+}
 
 /**
  * Who this node is in the cluster: from a kubeconfig, from a former join, or by joining now. Tries until it is in.
- * @throws {ConfigError} Nothing says how to join. @throws {UntrustedServerError} @throws {CertificateDeniedError}
+ * @throws {ConfigError} Nothing says how to join. @throws {UntrustedServerError} @throws {JoinTokenRefusedError} @throws {CertificateDeniedError}
  */
 export async function obtainMembership(config: Config, clock: Clock, log: Logger, signal: AbortSignal): Promise<Membership> {
   if (config.kubeconfig !== undefined) return fromKubeconfig(config.kubeconfig);
@@ -26,11 +42,14 @@ export async function obtainMembership(config: Config, clock: Clock, log: Logger
     ]);
   }
   const { bearer, caPin } = config.joinToken;
+  let refusals = 0;
   for (let failures = 1; ; failures += 1) {
     try {
       return await joinCluster(config, servers, server, bearer, caPin, clock, log, signal);
     } catch (error) {
       if (isAbort(error, signal) || error instanceof UntrustedServerError || error instanceof CertificateDeniedError) throw error;
+      refusals = isUnauthorized(error) ? refusals + 1 : 0;
+      if (refusals === REFUSALS_MAX) throw new JoinTokenRefusedError(server, { cause: error });
       log.warn('not joined yet, trying again', { server, error });
       await clock.sleep(retryDelayMs(failures, BACKOFF), signal);
     }
