@@ -1,5 +1,7 @@
 /** Measures ours beside its peers in alternating rounds, so that a machine that is slower for a while is slower for all. */
 
+import { trialNumber } from './trial-settings.ts';
+
 /** One side of a comparison. A measurement gives one number per metric. */
 export interface Contender {
   readonly name: string;
@@ -18,6 +20,8 @@ export interface Comparison {
   readonly lowerIsBetter: readonly string[];
   /** The aim for ours against the named peer, shown beside the result and never enforced. */
   readonly aims?: readonly { readonly metric: string; readonly peer: string; readonly aim: string }[];
+  /** Lines that stand below the table. */
+  readonly notes?: readonly string[];
 }
 
 export interface Spread {
@@ -38,10 +42,12 @@ export interface ComparisonResult {
   readonly setting: string;
   readonly rounds: number;
   readonly metrics: readonly MetricResult[];
+  readonly notes?: readonly string[];
 }
 
 export async function compare(comparison: Comparison, say: (line: string) => void): Promise<ComparisonResult> {
-  const { contenders, rounds, title, setting } = comparison;
+  const { contenders, title, setting } = comparison;
+  const rounds = trialNumber('DURE_BENCH_ROUNDS') ?? comparison.rounds;
   const measured = new Map(contenders.map(({ name }) => [name, [] as Readonly<Record<string, number>>[]]));
   for (let round = 0; round < rounds; round += 1) {
     // Who comes first changes from round to round: caches warm for the second.
@@ -56,7 +62,7 @@ export async function compare(comparison: Comparison, say: (line: string) => voi
       measured.get(contender.name)?.push(numbers);
     }
   }
-  return { title, setting, rounds, metrics: summarize(comparison, measured) };
+  return { title, setting, rounds, metrics: summarize(comparison, measured), notes: comparison.notes ?? [] };
 }
 
 /** Pure. @param measured Rounds in order, by contender. */

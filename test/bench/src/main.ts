@@ -1,17 +1,38 @@
 /** `pnpm bench [NAME...]`: measures, prints, and writes what it printed into test/bench/README.md. Never fails for being slow. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { benches } from './benches.ts';
-import { recordResult, renderResult } from './report.ts';
+import { isIsolated, runIsolated } from './isolation.ts';
+import { loadBefore, recordResult, renderResult } from './report.ts';
+import { trialSettings } from './trial-settings.ts';
 
+const ROOT_ONLY = 'needs root: it makes namespaces, mounts and cgroups';
+/** Between benches, so that what one leaves to the kernel to clean up does not count against the next. */
+const PAUSE_MS = 3_000;
+
+if (isIsolated()) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in benches));
 if (unknown.length > 0) {
   console.error(`bench: unknown: ${unknown.join(', ')}; there are: ${Object.keys(benches).join(', ')}`);
   process.exit(1);
 }
-for (const [name, run] of Object.entries(benches)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const result = await run((line) => console.log(line));
-  const text = renderResult(result);
+const chosen = Object.entries(benches).filter(([name]) => wanted.length === 0 || wanted.includes(name));
+for (const [index, [name, bench]] of chosen.entries()) {
+  if (!isIsolated() && bench.isolated) {
+    if (process.getuid?.() !== 0) {
+      console.log(`skipped: ${name}: ${ROOT_ONLY}`);
+      continue;
+    }
+    await bench.prepare?.();
+    if (index > 0) await sleep(PAUSE_MS);
+    if ((await runIsolated([name])) !== 0) process.exitCode = 1;
+    continue;
+  }
+  if (!bench.isolated) await bench.prepare?.();
+  const load = loadBefore();
+  const text = renderResult(await bench.run((line) => console.log(line)));
   console.log(`\n${text}\n`);
-  recordResult(name, text, new Date().toISOString().slice(0, 10));
+  const trial = trialSettings();
+  if (trial.length > 0) console.log(`not recorded: a trial with ${trial.join(' ')}`);
+  else recordResult(name, text, { today: new Date().toISOString().slice(0, 10), load });
 }

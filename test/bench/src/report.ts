@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type ComparisonResult, type MetricResult, readable, type Spread } from './compare.ts';
 
@@ -10,6 +10,8 @@ export interface Readings {
   readonly title: string;
   readonly setting: string;
   readonly rows: readonly { readonly what: string; readonly measured: string; readonly aim?: string }[];
+  /** Lines that stand below the table. */
+  readonly notes?: readonly string[];
 }
 
 export type BenchResult =
@@ -20,11 +22,23 @@ export function renderResult(bench: BenchResult): string {
   return bench.kind === 'comparison' ? renderComparison(bench.result) : renderReadings(bench.result);
 }
 
+export interface RunFacts {
+  /** ISO date. */
+  readonly today: string;
+  /** What {@link loadBefore} gave. */
+  readonly load: number;
+}
+
+/** How many processes wanted a processor in the last minute. Above about 0.7, somebody else's work is in the numbers. */
+export function loadBefore(): number {
+  return loadavg()[0] ?? Number.NaN;
+}
+
 /** Puts a result in its place in the README, between the markers that carry the bench's name; what a run printed, nothing else. */
-export function recordResult(name: string, text: string, today: string): void {
+export function recordResult(name: string, text: string, { today, load }: RunFacts): void {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const readme = readFileSync(README, 'utf8');
-  const section = `${begin}\n${text}\n\nMeasured ${today} on ${machine()}.\n${end}`;
+  const section = `${begin}\n${text}\n\nMeasured ${today} on ${machine()}; load before the run ${load.toFixed(2)}.\n${end}`;
   const start = readme.indexOf(begin);
   const updated =
     start === -1
@@ -33,7 +47,7 @@ export function recordResult(name: string, text: string, today: string): void {
   writeFileSync(README, updated);
 }
 
-function renderComparison({ title, setting, rounds, metrics }: ComparisonResult): string {
+function renderComparison({ title, setting, rounds, metrics, notes = [] }: ComparisonResult): string {
   const names = metrics[0]?.contenders.map(({ name }) => name) ?? [];
   const peers = names.slice(1);
   const head = ['metric', ...names, ...peers.map((peer) => `ratio to ${peer}`), 'aim'];
@@ -49,10 +63,11 @@ function renderComparison({ title, setting, rounds, metrics }: ComparisonResult)
     `${setting} ${rounds} rounds, alternating; median (lowest to highest). A ratio above 1 is in Dure's favour.`,
     '',
     ...table(head, rows),
+    ...(notes.length === 0 ? [] : ['', ...notes]),
   ].join('\n');
 }
 
-function renderReadings({ title, setting, rows }: Readings): string {
+function renderReadings({ title, setting, rows, notes = [] }: Readings): string {
   return [
     `## ${title}`,
     '',
@@ -62,6 +77,7 @@ function renderReadings({ title, setting, rows }: Readings): string {
       ['what', 'measured', 'aim'],
       rows.map(({ what, measured, aim = '' }) => [what, measured, aim]),
     ),
+    ...(notes.length === 0 ? [] : ['', ...notes]),
   ].join('\n');
 }
 

@@ -1,0 +1,19 @@
+import { fileURLToPath } from 'node:url';
+import { trialSetting } from './trial-settings.ts';
+
+/** How `dure up` starts our processes, so that what is measured is what runs. @see apps/cli/src/up/cluster-plan.ts */
+const PRODUCT_FLAGS = ['--max-semi-space-size=2', '--optimize-for-size'];
+
+/** The flags that programs of ours are measured with: those of the product, or for trying others the ones in `DURE_BENCH_NODE_FLAGS`. */
+export function nodeFlags(): readonly string[] {
+  return (
+    trialSetting('DURE_BENCH_NODE_FLAGS')
+      ?.split(' ')
+      .filter((flag) => flag !== '') ?? PRODUCT_FLAGS
+  );
+}
+
+/** argv that runs a program of this directory from its sources, as this process was. */
+export function nodeProgram(name: string, ...args: readonly string[]): readonly string[] {
+  return [process.execPath, ...nodeFlags(), ...process.execArgv, fileURLToPath(new URL(name, import.meta.url)), ...args];
+}

@@ -1,0 +1,73 @@
+/** What the kernel has counted for processes. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** /proc counts in hundredths of a second on every Linux there is. @see proc(5), `_SC_CLK_TCK` */
+const TICK_MS = 10;
+
+/** CPU time of a process from the text of /proc/PID/stat, its threads included, its children not. */
+export function parseCpuMs(stat: string): number {
+  const { user, system } = parseStat(stat);
+  return (user + system) * TICK_MS;
+}
+
+/** Parent of a process from the text of /proc/PID/stat. */
+export function parseParent(stat: string): number {
+  return parseStat(stat).parent;
+}
+
+/** PSS in bytes from the text of /proc/PID/smaps_rollup: memory shared with others counts in parts. @throws {Error} It has no such line. */
+export function parsePssBytes(rollup: string): number {
+  const [, kib] = /^Pss:\s+(\d+) kB$/m.exec(rollup) ?? [];
+  if (kib === undefined) throw new Error(`no Pss in ${JSON.stringify(rollup.slice(0, 200))}`);
+  return Number(kib) * 1024;
+}
+
+/** Bytes that a process caused to be sent to disk, from the text of /proc/PID/io, less what it took back by deleting before it was written. */
+export function parseWrittenBytes(io: string): number {
+  const field = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io)?.[1] ?? Number.NaN);
+  return field('write_bytes') - field('cancelled_write_bytes');
+}
+
+export function cpuMs(pid: number): number {
+  return parseCpuMs(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+}
+
+export function pssBytes(pid: number): number {
+  return parsePssBytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+}
+
+export function writtenBytes(pid: number): number {
+  return parseWrittenBytes(readFileSync(`/proc/${pid}/io`, 'utf8'));
+}
+
+export interface RunningCommand {
+  readonly pid: number;
+  readonly parent: number;
+  /** argv joined by spaces. */
+  readonly command: string;
+}
+
+/** Every process this one can see, kernel threads left out. */
+export function runningCommands(): readonly RunningCommand[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+        const parent = parseParent(readFileSync(`/proc/${name}/stat`, 'utf8'));
+        return command === '' ? [] : [{ pid: Number(name), parent, command }];
+      } catch {
+        return []; // It ended meanwhile.
+      }
+    });
+}
+
+function parseStat(stat: string): { readonly parent: number; readonly user: number; readonly system: number } {
+  // The name may hold spaces and brackets: the fields count from behind the last bracket.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [parent, user, system] = [fields[1], fields[11], fields[12]].map(Number);
+  if (parent === undefined || user === undefined || system === undefined || Number.isNaN(user + system)) {
+    throw new Error(`not a line of /proc/PID/stat: ${JSON.stringify(stat.slice(0, 200))}`);
+  }
+  return { parent, user, system };
+}
