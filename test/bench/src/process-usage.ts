@@ -25,7 +25,9 @@ export function parsePssBytes(rollup: string): number {
 /** Bytes that a process caused to be sent to disk, from the text of /proc/PID/io, less what it took back by deleting before it was written. */
 export function parseWrittenBytes(io: string): number {
   const field = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io)?.[1] ?? Number.NaN);
-  return field('write_bytes') - field('cancelled_write_bytes');
+  const written = field('write_bytes') - field('cancelled_write_bytes');
+  if (Number.isNaN(written)) throw new Error(`not /proc/PID/io: ${JSON.stringify(io.slice(0, 200))}`);
+  return written;
 }
 
 export function cpuMs(pid: number): number {
