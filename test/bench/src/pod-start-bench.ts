@@ -7,6 +7,7 @@ import { BenchCluster } from './bench-cluster.ts';
 import type { Say } from './benches.ts';
 import { readable } from './compare.ts';
 import { type PodTimeline, PodWatch } from './pod-timeline.ts';
+import { childrenCpuMs, cpuMs } from './process-usage.ts';
 import type { BenchResult } from './report.ts';
 import { trialNumber } from './trial-settings.ts';
 
@@ -41,9 +42,14 @@ export async function podStartBench(say: Say): Promise<BenchResult> {
     await removeAll(cluster, watch);
   }
   const bursts = new Map<number, readonly PodTimeline[]>();
+  const costs: string[] = [];
   for (const count of BURSTS) {
     const names = Array.from({ length: count }, (_, index) => `burst-${count}-${index}`);
+    const before = await cpuByPart(cluster);
     bursts.set(count, await startTogether(watch, names));
+    const after = await cpuByPart(cluster);
+    const each = [...after].map(([part, ms]) => `${part} ${readable((ms - (before.get(part) ?? 0)) / count)}`);
+    costs.push(`CPU per Pod of ${count} at once, in ms: ${each.join(', ')}.`);
     say(`pod-start: ${count} at once: ${readable(last(bursts.get(count) ?? []))} ms`);
     await removeAll(cluster, watch);
   }
@@ -76,6 +82,7 @@ export async function podStartBench(say: Say): Promise<BenchResult> {
           stage('until the watch shows a node', ({ createdMs, scheduledMs = Number.NaN }) => scheduledMs - createdMs),
           stage('from there to Running', ({ scheduledMs = Number.NaN, runningMs = Number.NaN }) => runningMs - scheduledMs),
         ].join(', ')}.`,
+        ...costs,
       ],
     },
   };
@@ -102,6 +109,19 @@ async function startTogether(watch: PodWatch, names: readonly string[]): Promise
 async function removeAll(cluster: BenchCluster, watch: PodWatch): Promise<void> {
   await cluster.client.deleteCollection(pods, { namespace: NAMESPACE });
   await watch.until('Pods gone', () => [...watch.timelines.values()].every(({ deletedMs }) => deletedMs !== undefined), TIMEOUT_MS);
+}
+
+/** Milliseconds of CPU so far. Supervisors that still run are counted by nobody yet: their start is a few milliseconds each. */
+async function cpuByPart(cluster: BenchCluster): Promise<ReadonlyMap<string, number>> {
+  const parts = new Map<string, number>();
+  const add = (part: string, ms: number): void => void parts.set(part, (parts.get(part) ?? 0) + ms);
+  for (const [name, pid] of await cluster.processes()) {
+    const [part = name] = name.split(' ');
+    add(part, cpuMs(pid));
+    if (part === 'agent') add('programs the agent runs', childrenCpuMs(pid));
+  }
+  add('this benchmark', process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000);
+  return parts;
 }
 
 function toRunning({ createdMs, runningMs = Number.NaN }: PodTimeline): number {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { cpuMs, parseCpuMs, parseParent, parsePssBytes, parseWrittenBytes, pssBytes, runningCommands } from './process-usage.ts';
+import {
+  cpuMs,
+  parseChildrenCpuMs,
+  parseCpuMs,
+  parseParent,
+  parsePssBytes,
+  parseWrittenBytes,
+  pssBytes,
+  runningCommands,
+} from './process-usage.ts';
 
 // A program may call itself anything.
 const STAT = '4242 (a ) b (c) S 17 4242 4242 0 -1 4194560 2210 0 0 0 123 77 9 9 20 0 11 0 481 1 2 3';
@@ -7,6 +16,7 @@ const STAT = '4242 (a ) b (c) S 17 4242 4242 0 -1 4194560 2210 0 0 0 123 77 9 9 
 describe('what /proc says of a process', () => {
   it('counts time in user and kernel, without that of children', () => {
     expect(parseCpuMs(STAT)).toBe(2000);
+    expect(parseChildrenCpuMs(STAT)).toBe(180);
   });
 
   it('names the parent', () => {

@@ -10,6 +10,12 @@ export function parseCpuMs(stat: string): number {
   return (user + system) * TICK_MS;
 }
 
+/** CPU time of the children that a process has waited for, from the text of /proc/PID/stat. */
+export function parseChildrenCpuMs(stat: string): number {
+  const { childrenUser, childrenSystem } = parseStat(stat);
+  return (childrenUser + childrenSystem) * TICK_MS;
+}
+
 /** Parent of a process from the text of /proc/PID/stat. */
 export function parseParent(stat: string): number {
   return parseStat(stat).parent;
@@ -32,6 +38,11 @@ export function parseWrittenBytes(io: string): number {
 
 export function cpuMs(pid: number): number {
   return parseCpuMs(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+}
+
+/** CPU time of children that have ended. */
+export function childrenCpuMs(pid: number): number {
+  return parseChildrenCpuMs(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 }
 
 export function pssBytes(pid: number): number {
@@ -64,12 +75,23 @@ export function runningCommands(): readonly RunningCommand[] {
     });
 }
 
-function parseStat(stat: string): { readonly parent: number; readonly user: number; readonly system: number } {
+interface Stat {
+  readonly parent: number;
+  readonly user: number;
+  readonly system: number;
+  readonly childrenUser: number;
+  readonly childrenSystem: number;
+}
+
+function parseStat(stat: string): Stat {
   // The name may hold spaces and brackets: the fields count from behind the last bracket.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [parent, user, system] = [fields[1], fields[11], fields[12]].map(Number);
-  if (parent === undefined || user === undefined || system === undefined || Number.isNaN(user + system)) {
+  const [parent = Number.NaN, user = Number.NaN, system = Number.NaN, childrenUser = Number.NaN, childrenSystem = Number.NaN] = [
+    fields[1],
+    ...fields.slice(11, 15),
+  ].map(Number);
+  if (Number.isNaN(parent + user + system + childrenUser + childrenSystem)) {
     throw new Error(`not a line of /proc/PID/stat: ${JSON.stringify(stat.slice(0, 200))}`);
   }
-  return { parent, user, system };
+  return { parent, user, system, childrenUser, childrenSystem };
 }
