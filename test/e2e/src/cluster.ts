@@ -19,6 +19,8 @@ export interface ClusterOptions {
   readonly nodes: number;
   /** `registries.json` for the agents. */
   readonly registries?: unknown;
+  /** What the machine calls itself in a namespace of its own while it starts: the name of a single node. */
+  readonly hostname?: string;
 }
 
 /** A cluster that the real `dure up` started from the built programs, in a data directory of its own. Dispose of it for `dure down`. */
@@ -78,15 +80,23 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-async function up(dataDir: string, { nodes, registries = {} }: ClusterOptions): Promise<string> {
+async function up(dataDir: string, { nodes, registries = {}, hostname }: ClusterOptions): Promise<string> {
   const registriesFile = join(dataDir, 'registries.json');
   await writeFile(registriesFile, JSON.stringify(registries));
-  const { stdout } = await runCommand(
+  const command = [
     process.execPath,
-    [CLI, 'up', '--detach', '--data-dir', dataDir, '--nodes', String(nodes), '--registries', registriesFile],
-    {
-      timeoutMs: UP_TIMEOUT_MS,
-    },
-  );
+    CLI,
+    'up',
+    '--detach',
+    '--data-dir',
+    dataDir,
+    '--nodes',
+    String(nodes),
+    '--registries',
+    registriesFile,
+  ];
+  const named = hostname === undefined ? command : ['unshare', '--uts', 'sh', '-c', 'hostname "$0"; exec "$@"', hostname, ...command];
+  const [program = '', ...args] = named;
+  const { stdout } = await runCommand(program, args, { timeoutMs: UP_TIMEOUT_MS });
   return stdout;
 }

@@ -47,26 +47,41 @@ export function webDeployment({
   });
 }
 
+export interface PodOptions {
+  readonly node?: string;
+  readonly command?: readonly string[];
+  /** Over what the Pod's `spec` has otherwise. */
+  readonly spec?: object;
+  /** Over what its one container has otherwise. */
+  readonly container?: object;
+  readonly metadata?: object;
+}
+
 /** A Pod of one container that stays, for looking around from. */
-export function pod(
+export function podObject(
   name: string,
   image: string,
-  {
-    node,
-    command,
-    spec = {},
-    container = {},
-  }: { readonly node?: string; readonly command?: readonly string[]; readonly spec?: object; readonly container?: object } = {},
-): string {
-  return JSON.stringify({
+  { node, command, spec = {}, container = {}, metadata = {} }: PodOptions = {},
+): object {
+  return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, labels: { run: name } },
+    metadata: { name, labels: { run: name }, ...metadata },
     spec: {
       terminationGracePeriodSeconds: 1,
       ...(node === undefined ? {} : { nodeName: node }),
-      ...spec,
       containers: [{ name: 'main', image, ...(command === undefined ? {} : { command }), ...container }],
+      ...spec,
     },
-  });
+  };
+}
+
+/** The same as text. */
+export function pod(name: string, image: string, options: PodOptions = {}): string {
+  return JSON.stringify(podObject(name, image, options));
+}
+
+/** Many objects in one manifest. */
+export function list(...items: readonly object[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 }

@@ -17,7 +17,7 @@ export async function registryWithImages(): Promise<TestRegistry> {
 }
 
 /** What nodes are told: the registry speaks HTTP, and stands in for Docker's, so that examples can be applied as they are. */
-export function registriesFor({ port }: TestRegistry): unknown {
-  const host = `${BRIDGE_ADDRESS}:${port}`;
+export function registriesFor({ port }: TestRegistry, address = BRIDGE_ADDRESS): Record<string, unknown> {
+  const host = `${address}:${port}`;
   return { [host]: { plainHttp: true }, 'docker.io': { mirrors: [`http://${host}`] } };
 }

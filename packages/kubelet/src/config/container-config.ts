@@ -71,7 +71,8 @@ export function containerConfigOf(input: ContainerInput): ContainerConfig {
       [ANNOTATION.terminationMessagePolicy]: spec.terminationMessagePolicy ?? 'File',
       [ANNOTATION.uid]: String(security.uid),
       [ANNOTATION.gid]: String(security.gid),
-      [ANNOTATION.groups]: security.supplementalGroups.join(','),
+      // The process has its primary group among the others, and the status says what the process has.
+      [ANNOTATION.groups]: [...new Set([security.gid, ...security.supplementalGroups])].join(','),
       [ANNOTATION.stopSignal]: stopSignal,
     },
     image: spec.image ?? '',
