@@ -11,6 +11,7 @@ import { eventually } from './eventually.ts';
 import type { Kubectl } from './kubectl.ts';
 import { Load } from './load.ts';
 import { pod, webDeployment } from './manifests.ts';
+import { ownRunDirectory } from './own-run-directory.ts';
 import { inTerminal } from './terminal.ts';
 import { registriesFor, registryWithImages } from './web-cluster.ts';
 
@@ -49,6 +50,7 @@ describe.skipIf(unavailable !== undefined)(
     const inside = (name: string, ...command: string[]): Promise<string> => kubectl.run(['exec', name, '--', ...command]);
 
     beforeAll(async () => {
+      await ownRunDirectory();
       await runCommand('ip', ['link', 'set', 'lo', 'up']);
       registry = await registryWithImages();
       // With the registry in it, which is the test's own.

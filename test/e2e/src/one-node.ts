@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { runCommand, type TestRegistry } from '@dure/test-support';
 import { TestCluster } from './cluster.ts';
 import type { Kubectl } from './kubectl.ts';
+import { ownRunDirectory } from './own-run-directory.ts';
 import { registriesFor, registryWithImages } from './web-cluster.ts';
 
 export interface OneNodeOptions {
@@ -28,6 +29,7 @@ export class OneNode implements AsyncDisposable {
   }
 
   static async start({ registries = {} }: OneNodeOptions = {}): Promise<OneNode> {
+    await ownRunDirectory();
     await runCommand('ip', ['link', 'set', 'lo', 'up']);
     const registry = await registryWithImages();
     const scratch = await mkdtemp(join(tmpdir(), 'dure-e2e-files-'));

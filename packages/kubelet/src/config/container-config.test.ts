@@ -17,7 +17,7 @@ describe('one container for the runtime', () => {
       pod,
       container: { kind: 'regular', spec: { name: 'c', command: ['true'] } },
       attempt: 0,
-      image: { ...fakeImage('app:1'), imageID: '', accounts: { passwd: '', group: '' } },
+      image: { ...fakeImage('app:1'), imageID: '', rootfs: { kind: 'layers', lowerDirs: [] }, accounts: { passwd: '', group: '' } },
       env: new Map(),
       hostname: 'web',
       mounts: [],
