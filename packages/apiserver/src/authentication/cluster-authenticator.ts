@@ -1,6 +1,6 @@
 import { unauthorized } from '@dure/api';
 import { type Clock, messageOf } from '@dure/foundation';
-import type { Authenticated, Authenticator, Credentials } from '../contract/authenticator.ts';
+import type { Authenticated, Authenticator, Credentials, PeerCertificate } from '../contract/authenticator.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
 import { ANONYMOUS_USER, type UserInfo } from '../contract/user.ts';
 import { userOfBootstrapToken } from './bootstrap-token.ts';
@@ -24,14 +24,16 @@ export interface ClusterAuthenticatorOptions {
  */
 export class ClusterAuthenticator implements Authenticator {
   readonly #options: ClusterAuthenticatorOptions;
+  /** A connection shows the same one with each of its requests; reading it costs more than many a request. */
+  readonly #users = new WeakMap<PeerCertificate, UserInfo>();
 
   constructor(options: ClusterAuthenticatorOptions) {
     this.#options = options;
   }
 
   async authenticate({ certificate, headers }: Credentials): Promise<Authenticated | undefined> {
-    const named = certificate === undefined ? undefined : userOfCertificate(certificate);
-    if (named !== undefined) return { user: signedIn(named) };
+    const named = certificate === undefined ? undefined : this.#ofCertificate(certificate);
+    if (named !== undefined) return { user: named };
     const token = bearerToken(headers);
     if (token !== undefined)
       return this.#ofToken(token).catch((cause: unknown) => Promise.reject(Object.assign(unauthorized(), { cause })));
@@ -45,6 +47,16 @@ export class ClusterAuthenticator implements Authenticator {
     } catch (error) {
       return { error: messageOf(error) };
     }
+  }
+
+  #ofCertificate(certificate: PeerCertificate): UserInfo | undefined {
+    const known = this.#users.get(certificate);
+    if (known !== undefined) return known;
+    const named = userOfCertificate(certificate);
+    if (named === undefined) return undefined;
+    const user = signedIn(named);
+    this.#users.set(certificate, user);
+    return user;
   }
 
   async #ofToken(token: string, audiences?: readonly string[]): Promise<Authenticated> {

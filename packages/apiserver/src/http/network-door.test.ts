@@ -7,7 +7,7 @@ import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
 import { describe, expect, it } from 'vitest';
-import type { Authenticator } from '../contract/authenticator.ts';
+import type { Authenticator, PeerCertificate } from '../contract/authenticator.ts';
 import { certificateNames } from '../testing/open-parts.ts';
 import { testClient } from '../testing/test-client.ts';
 import { startTestServer, type TestServer } from '../testing/test-server.ts';
@@ -61,6 +61,36 @@ describe('the network door', () => {
     expect(headers[':status']).toBe(200);
     expect(refused).toBe(0);
     session.destroy();
+  });
+
+  it('reads the certificate of a connection once, and gives no connection that of another', async () => {
+    const seen: (PeerCertificate | undefined)[] = [];
+    await using server = await startTestServer(kinds(), {
+      authenticator: () => ({
+        ...certificateNames,
+        async authenticate(credentials, signal) {
+          seen.push(credentials.certificate);
+          return certificateNames.authenticate(credentials, signal);
+        },
+      }),
+    });
+    const known = http2.connect(server.url, { ca: server.caPem, cert: server.certPem, key: server.keyPem });
+    const nobody = http2.connect(server.url, { ca: server.caPem });
+    const statusOf = async (session: http2.ClientHttp2Session): Promise<number | undefined> => {
+      const stream = session.request({ ':path': CONFIG_MAPS });
+      const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+      stream.resume();
+      await once(stream, 'end');
+      return headers[':status'];
+    };
+    const statuses = [await statusOf(known), await statusOf(nobody), await statusOf(known), await statusOf(nobody)];
+    expect(statuses).toEqual([200, 403, 200, 403]);
+    const [first, none, again, noneAgain] = seen;
+    expect(first?.authorized).toBe(true);
+    expect(again).toBe(first);
+    expect([none, noneAgain]).toEqual([undefined, undefined]);
+    known.destroy();
+    nobody.destroy();
   });
 
   it('shows a new certificate to new connections', async () => {

@@ -60,6 +60,7 @@ export async function openNetworkDoor(
   const sockets = new Set<Duplex>();
   const sessions = new Set<http2.ServerHttp2Session>();
   const busy = new Map<Duplex, number>();
+  const certificates = new WeakMap<Duplex, PeerCertificate>();
   let active = 0;
   let onIdle: (() => void) | undefined;
 
@@ -75,6 +76,13 @@ export async function openNetworkDoor(
   // HTTP/1.1's own settings, which the types of the HTTP/2 server leave out.
   Object.assign(server, { timeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 120_000 });
 
+  /** Shown in the handshake: read once for each connection, not for each request. */
+  const peerOf = (socket: TLSSocket): PeerCertificate | undefined => {
+    const known = certificates.get(socket) ?? certificateOf(socket);
+    if (known !== undefined) certificates.set(socket, known);
+    return known;
+  };
+
   const serve = async (
     req: CompatRequest,
     socket: Duplex,
@@ -86,7 +94,7 @@ export async function openNetworkDoor(
     const abort = (): void => stop.abort(closing.signal.reason);
     closing.signal.addEventListener('abort', abort, { once: true });
     try {
-      await respond(requestOf(req, socket, stop.signal, bodyBytesMax), stop);
+      await respond(requestOf(req, socket, peerOf(socket as TLSSocket), stop.signal, bodyBytesMax), stop);
     } catch (error) {
       log.error('request failed outside its handler', { error });
       req.destroy();
@@ -190,10 +198,15 @@ function socketOf(req: CompatRequest): TLSSocket {
   return (stream?.session?.socket ?? req.socket) as TLSSocket;
 }
 
-function requestOf(req: CompatRequest, socket: Duplex, signal: AbortSignal, bodyBytesMax: number): ApiRequest {
+function requestOf(
+  req: CompatRequest,
+  socket: Duplex,
+  certificate: PeerCertificate | undefined,
+  signal: AbortSignal,
+  bodyBytesMax: number,
+): ApiRequest {
   const url = req.url ?? '/';
   const mark = url.indexOf('?');
-  const certificate = certificateOf(req.socket as TLSSocket);
   return {
     method: req.method ?? 'GET',
     path: mark < 0 ? url : url.slice(0, mark),
