@@ -52,7 +52,7 @@ export interface SchemaNode {
 /** Shared definitions by name. */
 export type SchemaBook = ReadonlyMap<string, SchemaNode>;
 
-/** A column of `kubectl get`. `value` returns what is printed; `undefined` prints as `<none>`. */
+/** A column of `kubectl get`. `value` returns what is printed; `undefined` prints as `<none>`, `null` as nothing. */
 export interface TableColumn {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
@@ -61,7 +61,7 @@ export interface TableColumn {
   /** 0: always shown; 1: with `-o wide`. */
   readonly priority: number;
   /** @param nowMs Wall time, for ages. */
-  value(object: JsonObject, nowMs: number): string | number | boolean | undefined;
+  value(object: JsonObject, nowMs: number): string | number | boolean | null | undefined;
 }
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
@@ -119,6 +119,23 @@ export interface KindVersion {
   /** To and from the storage version; absent where the shapes are equal. */
   toStorage?(object: JsonObject): JsonObject;
   fromStorage?(object: JsonObject): JsonObject;
+  /** Versions of a custom kind may differ in these: given, they stand in place of the definition's. */
+  readonly subresources?: readonly SubresourceDefinition[];
+  readonly scale?: ScalePaths;
+  readonly strategy?: Strategy;
+  /** In place of the usual words for a deprecated version. */
+  readonly deprecationWarning?: string;
+  /** Custom kinds: every fault by the schema and its rules. @param old What is changed; faults in what stays as it is are let pass. */
+  check?(object: JsonObject, old?: JsonObject): FieldError[];
+  /** Custom kinds: a stored object pruned and defaulted by this version's schema; `object` itself where that changes nothing. */
+  complete?(object: JsonObject): JsonObject;
+}
+
+/** JSON paths of the scale subresource, dotted (`spec.replicas`). At the selector's path stands a string, a LabelSelector or a map of labels. */
+export interface ScalePaths {
+  readonly specReplicasPath: string;
+  readonly statusReplicasPath: string;
+  readonly labelSelectorPath?: string;
 }
 
 /**
@@ -141,7 +158,6 @@ export interface KindDefinition {
   readonly subresources: readonly SubresourceDefinition[];
   /** Objects are kept as another collection's, in its storage version: `events.k8s.io` events are core events. */
   readonly storedAs?: { readonly group: string; readonly resource: string };
-  /** JSON paths of the scale subresource, dotted (`spec.replicas`). At the selector's path stands a string, a LabelSelector or a map of labels. */
-  readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath?: string };
+  readonly scale?: ScalePaths;
   readonly strategy: Strategy;
 }

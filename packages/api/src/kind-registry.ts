@@ -133,7 +133,15 @@ export function joinApiVersion(group: string, version: string): string {
 
 function served(definition: KindDefinition | undefined, name: string): ServedKind | undefined {
   const version = definition?.versions.find((candidate) => candidate.name === name && candidate.served);
-  return definition === undefined || version === undefined ? undefined : { definition, version };
+  return definition === undefined || version === undefined ? undefined : kindAt(definition, version);
+}
+
+/** `definition` as its `version` shows it: with what is that version's own. */
+export function kindAt(definition: KindDefinition, version: KindVersion): ServedKind {
+  if (version.strategy === undefined) return { definition, version };
+  const { scale: _scale, ...shared } = definition;
+  const { subresources = definition.subresources, scale, strategy } = version;
+  return { definition: { ...shared, subresources, strategy, ...(scale === undefined ? {} : { scale }) }, version };
 }
 
 function resourceKey(group: string, name: string): string {

@@ -9,6 +9,7 @@ import { rbacEscalation } from './admission/rbac-escalation.ts';
 import { serviceAccount } from './admission/service-account.ts';
 import { taintNodesByCondition } from './admission/taint-nodes-by-condition.ts';
 import { ClusterAuthenticator } from './authentication/cluster-authenticator.ts';
+import { keySet, openidConfiguration } from './authentication/oidc-discovery.ts';
 import { ServiceAccountAuthenticator } from './authentication/service-account-authenticator.ts';
 import { ServiceAccountIssuer } from './authentication/service-account-issuer.ts';
 import { signingKeyOf } from './authentication/service-account-keys.ts';
@@ -18,12 +19,16 @@ import { RbacAuthorizer } from './authorization/rbac-authorizer.ts';
 import type { Admission } from './contract/admission.ts';
 import type { Authenticator } from './contract/authenticator.ts';
 import type { Authorizer } from './contract/authorizer.ts';
+import type { EvictionGuard } from './contract/eviction-guard.ts';
 import type { ObjectReader } from './contract/object-reader.ts';
 import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
+import { BudgetGuard } from './eviction/budget-guard.ts';
 
 export interface ClusterAccessOptions {
   /** `iss` of ServiceAccount tokens, and the audience of those that name none. */
   readonly issuer: string;
+  /** Where others are told to fetch the public keys. Default: below the issuer. */
+  readonly jwksUri?: string;
   /** PEM of the key that signs them. */
   readonly serviceAccountKeyPem: string;
   /** Whether requests without credentials are served as `system:anonymous`. */
@@ -38,9 +43,13 @@ export interface ClusterAccess {
   authorizer(reads: ObjectReader): Authorizer;
   admission(reads: ObjectReader, authorizer: Authorizer): Admission;
   serviceAccountTokens(reads: ObjectReader): ServiceAccountTokens;
+  eviction(reads: ObjectReader): EvictionGuard;
+  /** What those need who verify ServiceAccount tokens by themselves. */
+  readonly documents: Readonly<Record<string, { readonly contentType: string; render(): unknown }>>;
 }
 
-export function clusterAccess({ issuer, serviceAccountKeyPem, anonymous, clock, random }: ClusterAccessOptions): ClusterAccess {
+export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
+  const { issuer, jwksUri = `${issuer}/openid/v1/jwks`, serviceAccountKeyPem, anonymous, clock, random } = options;
   const key = signingKeyOf(serviceAccountKeyPem);
   const audiences = [issuer];
   return {
@@ -65,5 +74,13 @@ export function clusterAccess({ issuer, serviceAccountKeyPem, anonymous, clock, 
         rbacEscalation(authorizer, new RbacAuthorizer(reader)),
       ]),
     serviceAccountTokens: (reader) => new ServiceAccountIssuer({ issuer, audiences, key, reader, clock, random }),
+    eviction: (reader) => new BudgetGuard(reader, clock),
+    documents: {
+      '/.well-known/openid-configuration': {
+        contentType: 'application/json',
+        render: () => openidConfiguration(issuer, jwksUri, [key]),
+      },
+      '/openid/v1/jwks': { contentType: 'application/jwk-set+json', render: () => keySet([key]) },
+    },
   };
 }

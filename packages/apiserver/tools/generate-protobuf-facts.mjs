@@ -1,8 +1,8 @@
 /**
- * Takes the protobuf field numbers of the built-in kinds from the sources in Debian's golang-k8s-api-dev and
- * golang-k8s-apimachinery-dev into `schema/protobuf-1.32.json`. Not part of builds:
+ * Takes the protobuf field numbers of the built-in kinds from the Go modules k8s.io/api, k8s.io/apimachinery and k8s.io/kube-aggregator of one
+ * release into `schema/protobuf.json`. Not part of builds; after `go mod download` of the three:
  *
- *   node tools/generate-protobuf-facts.mjs DIRECTORY/usr/share/gocode/src/k8s.io
+ *   node tools/generate-protobuf-facts.mjs "$(go env GOMODCACHE)/k8s.io" v0.36.0
  *
  * Each message is one string of fields, separated by spaces: `jsonName:number:TYPE[flags]`, where TYPE is a scalar, `@message`, `[]TYPE`
  * or `{}TYPE` (a map from strings), and the flags are `*` (a pointer in Go: zero values are present ones) and `^` (always in JSON).
@@ -11,17 +11,18 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [root] = process.argv.slice(2);
-if (root === undefined) throw new Error('usage: generate-protobuf-facts.mjs DIRECTORY');
+const [root, release] = process.argv.slice(2);
+if (root === undefined || release === undefined) throw new Error('usage: generate-protobuf-facts.mjs DIRECTORY RELEASE');
+const moduleOf = (name) => join(root, `${name}@${release}`);
 
 const VERSIONS = new Set(['v1', 'v2']);
 const packages = [];
 const groups = {};
-for (const group of readdirSync(join(root, 'api'), { withFileTypes: true })) {
+for (const group of readdirSync(moduleOf('api'), { withFileTypes: true })) {
   if (!group.isDirectory() || ['testdata', 'admission', 'apidiscovery'].includes(group.name)) continue;
-  for (const version of readdirSync(join(root, 'api', group.name), { withFileTypes: true })) {
+  for (const version of readdirSync(join(moduleOf('api'), group.name), { withFileTypes: true })) {
     if (!version.isDirectory() || !VERSIONS.has(version.name)) continue;
-    const directory = join(root, 'api', group.name, version.name);
+    const directory = join(moduleOf('api'), group.name, version.name);
     packages.push({ name: `k8s.io.api.${group.name}.${version.name}`, directory });
     const register = readFileSync(join(directory, 'register.go'), 'utf8');
     const groupName = /GroupName\s*=\s*"([^"]*)"/.exec(register)?.[1] ?? '';
@@ -29,13 +30,18 @@ for (const group of readdirSync(join(root, 'api'), { withFileTypes: true })) {
   }
 }
 for (const path of ['pkg/apis/meta/v1', 'pkg/runtime', 'pkg/util/intstr', 'pkg/api/resource']) {
-  packages.push({ name: `k8s.io.apimachinery.${path.replaceAll('/', '.')}`, directory: join(root, 'apimachinery', path) });
+  packages.push({ name: `k8s.io.apimachinery.${path.replaceAll('/', '.')}`, directory: join(moduleOf('apimachinery'), path) });
 }
+packages.push({
+  name: 'k8s.io.kube_aggregator.pkg.apis.apiregistration.v1',
+  directory: join(moduleOf('kube-aggregator'), 'pkg/apis/apiregistration/v1'),
+});
+groups['apiregistration.k8s.io/v1'] = 'apiregistration.v1';
 groups['meta.k8s.io/v1'] = 'meta.v1';
 
 const SHORT = [
   [/^\.?k8s\.io\.api\./, ''],
-  [/^\.?k8s\.io\.apimachinery\.pkg\.apis\./, ''],
+  [/^\.?k8s\.io\.(apimachinery|kube_aggregator)\.pkg\.apis\./, ''],
   [/^\.?k8s\.io\.apimachinery\.pkg\./, ''],
 ];
 const shorten = (name) => SHORT.reduce((text, [pattern, value]) => text.replace(pattern, value), name);
@@ -62,7 +68,7 @@ for (const { name: packageName, directory } of packages) {
 }
 
 const sorted = Object.fromEntries(Object.entries(messages).sort(([a], [b]) => (a < b ? -1 : 1)));
-writeFileSync(new URL('../schema/protobuf-1.32.json', import.meta.url), `${JSON.stringify({ groups, messages: sorted }, null, 1)}\n`);
+writeFileSync(new URL('../schema/protobuf.json', import.meta.url), `${JSON.stringify({ groups, messages: sorted }, null, 1)}\n`);
 console.log(`${Object.keys(sorted).length} messages`);
 
 /** Struct -> field number -> what its Go tags say. */

@@ -99,7 +99,7 @@ describe('a kind from a CustomResourceDefinition', () => {
       ['Ready', 'True'],
       ['Since', '10m'],
     ]);
-    expect(widgets().version.columns[2]?.value(widget({ size: 1 }), NOW)).toBeUndefined();
+    expect(widgets().version.columns[2]?.value(widget({ size: 1 }), NOW)).toBeNull();
   });
 
   it('has two doors where it has a status', () => {

@@ -1,4 +1,7 @@
 import type { KindDefinition, KindVersion, SchemaNode, Strategy, SubresourceDefinition, TableColumn, Verb } from '../definition.ts';
+import { isJsonObject, own } from '../json-value.ts';
+import { builtinSchemas, resolve } from '../schema/builtin-book.ts';
+import { decodeBySchema } from '../schema/decode.ts';
 import { publishedName } from '../schema/facts.ts';
 import { plainColumns } from './tables/column.ts';
 
@@ -38,6 +41,7 @@ const STATUS: SubresourceDefinition = { name: 'status', verbs: CHANGE_VERBS };
 /** The definition that `facts` describe. */
 export function defineKind(facts: KindFacts): KindDefinition {
   const version = facts.schema.split('.')[1] ?? 'v1';
+  const schema = schemaOf(`${facts.schema}.${facts.kind}`);
   const definition: KindDefinition = {
     group: facts.group,
     kind: facts.kind,
@@ -52,7 +56,7 @@ export function defineKind(facts: KindFacts): KindDefinition {
       {
         name: version,
         served: true,
-        schema: schemaOf(`${facts.schema}.${facts.kind}`),
+        schema,
         columns: facts.columns ?? plainColumns,
         ...facts.conversion,
       },
@@ -64,9 +68,22 @@ export function defineKind(facts: KindFacts): KindDefinition {
       ? { scale: { specReplicasPath: 'spec.replicas', statusReplicasPath: 'status.replicas', labelSelectorPath: 'spec.selector' } }
       : {}),
     ...(facts.storedAs === undefined ? {} : { storedAs: facts.storedAs }),
-    strategy: facts.strategy ?? {},
+    strategy: facts.status === true ? withWholeStatus(facts.strategy ?? {}, schema) : (facts.strategy ?? {}),
   };
   return Object.freeze(definition);
+}
+
+/** A status that was begun anew shows what is always on the wire (`replicas: 0`): typed clients take such fields for given. */
+function withWholeStatus(strategy: Strategy, schema: SchemaNode): Strategy {
+  return {
+    ...strategy,
+    prepareForCreate(object) {
+      strategy.prepareForCreate?.(object);
+      const status = own(object, 'status');
+      const node = resolve(schema, builtinSchemas).properties?.status;
+      if (node !== undefined && isJsonObject(status)) object.status = decodeBySchema(status, node, builtinSchemas).object;
+    },
+  };
 }
 
 /** A reference to a definition of the built-in schemas, by its short name (`core.v1.Pod`). */

@@ -6,14 +6,13 @@ import type { ServedKind } from '../kind-registry.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../object-meta-validation.ts';
 import { builtinSchemas } from '../schema/builtin-book.ts';
 import { validateRequired } from '../schema/required-fields.ts';
-import { validateStructural } from '../schema/structural-validation.ts';
 
 /** Faults of a new object, after `prepareForCreate` and name generation. In the storage version. */
 export function validateNewObject({ definition, version }: ServedKind, object: JsonObject): FieldError[] {
   const { strategy, namespaced } = definition;
   return [
     ...validateObjectMeta(objectAt(object, 'metadata') ?? {}, namespaced, strategy.checkName),
-    ...(version.structural === true ? validateStructural(object, version.schema) : []),
+    ...(version.check?.(object) ?? []),
     ...ownFaults({ definition, version }, object),
   ];
 }
@@ -23,7 +22,7 @@ export function validateChangedObject({ definition, version }: ServedKind, objec
   const { strategy } = definition;
   return [
     ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
-    ...(version.structural === true ? validateStructural(object, version.schema) : []),
+    ...(version.check?.(object, old) ?? []),
     ...ownFaults({ definition, version }, object),
     ...(strategy.validateUpdate?.(object, old) ?? []),
   ];
@@ -33,7 +32,7 @@ export function validateChangedObject({ definition, version }: ServedKind, objec
 export function validateChangedStatus({ definition, version }: ServedKind, object: JsonObject, old: JsonObject): FieldError[] {
   return [
     ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
-    ...(version.structural === true ? validateStructural(object, version.schema) : []),
+    ...(version.check?.(object, old) ?? []),
     ...(definition.strategy.validateStatusUpdate?.(object, old) ?? []),
   ];
 }

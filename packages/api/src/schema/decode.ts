@@ -186,7 +186,8 @@ class Decoder {
 
 function fits(value: number, format: string | undefined): boolean {
   if (!Number.isInteger(value)) return false;
-  return format === 'int64' ? Math.abs(value) <= 2 ** 63 : value >= -(2 ** 31) && value < 2 ** 31;
+  // Beyond 2^53 the number is not the one that was sent, and would be written as one that typed clients cannot read.
+  return format === 'int64' ? Number.isSafeInteger(value) : value >= -(2 ** 31) && value < 2 ** 31;
 }
 
 function base64(value: string): string {

@@ -152,7 +152,7 @@ function containerOf({ metadata, spec }: PodShape, wanted: string): string {
   const others = [...(spec?.initContainers ?? []), ...(spec?.ephemeralContainers ?? [])];
   if (wanted === '') {
     const [first] = main;
-    if (main.length === 1 && first !== undefined && others.length === 0) return first.name;
+    if (main.length === 1 && first !== undefined) return first.name;
     const names = main.map(({ name }) => name).join(' ');
     const inits = (spec?.initContainers ?? []).map(({ name }) => name).join(' ');
     throw badRequest(

@@ -5,6 +5,8 @@ export interface ReaderQuery {
   readonly namespace?: string;
   /** Only objects that it returns true for. */
   readonly where?: (object: KubeObject) => boolean;
+  /** Waits until the answer holds everything that was written before the call. */
+  readonly fresh?: boolean;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { builtinKinds } from '@dure/api';
 import { describe, expect, it } from 'vitest';
 import { duplicateKeys, JsonTextError, parseJson } from './json-text.ts';
 import { negotiateOutput } from './media-type.ts';
@@ -13,6 +14,26 @@ describe('JSON text', () => {
   it('refuses what is too deep, and drops what would reach the prototype', () => {
     expect(() => parseJson(`${'['.repeat(1000)}${']'.repeat(1000)}`)).toThrow(JsonTextError);
     expect(Object.keys(parseJson('{"__proto__":{"x":1},"a":1}') as object)).toEqual(['a']);
+  });
+});
+
+describe('integers in JSON text', () => {
+  it.each(['9007199254740993', '9223372036854775807', '-9223372036854775808', '[1,18446744073709551615]', '{"a":12345678901234567890}'])(
+    'refuses %s, which would come out as another',
+    (text) => {
+      expect(() => parseJson(text)).toThrow(/too large to be kept exactly/);
+    },
+  );
+
+  it.each([
+    '9007199254740991',
+    '9007199254740992',
+    '100000000000000000000',
+    '1.12345678901234567890',
+    '1234567890123456789e3',
+    '"9223372036854775807"',
+  ])('takes %s', (text) => {
+    expect(parseJson(text)).toEqual(JSON.parse(text));
   });
 });
 
@@ -60,6 +81,15 @@ describe('negotiation', () => {
 
 describe('protobuf', () => {
   const codec = protobufCodec();
+
+  it('knows every built-in kind but CustomResourceDefinitions, whose JSON has a shape of its own', () => {
+    const unknown = builtinKinds.flatMap(({ group, kind, versions }) =>
+      versions
+        .filter(({ name }) => !codec.knows(group === '' ? name : `${group}/${name}`, kind))
+        .map(({ name }) => `${group}/${name} ${kind}`),
+    );
+    expect(unknown).toEqual(['apiextensions.k8s.io/v1 CustomResourceDefinition']);
+  });
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',

@@ -227,7 +227,7 @@ class Decoder {
       }
       case 'meta.v1.FieldsV1':
       case 'runtime.RawExtension': {
-        const raw = this.message(name, reader, depth + 1)['-'];
+        const raw = this.message(name, reader, depth + 1).Raw;
         if (typeof raw !== 'string' || raw === '') return undefined;
         return JSON.parse(Buffer.from(raw, 'base64').toString('utf8')) as Json;
       }
@@ -314,7 +314,7 @@ class Encoder {
           : this.message(name, { type: STRING_KIND, intVal: 0, strVal: value });
       case 'meta.v1.FieldsV1':
       case 'runtime.RawExtension':
-        return this.message(name, { '-': Buffer.from(JSON.stringify(value)).toString('base64') });
+        return this.message(name, { Raw: Buffer.from(JSON.stringify(value)).toString('base64') });
       default:
         if (name.endsWith('.ExtraValue')) return this.message(name, { items: value });
         return typeof value === 'object' && value !== null && !Array.isArray(value) ? this.message(name, value) : new Uint8Array();

@@ -1,4 +1,4 @@
-import facts from '../../schema/protobuf-1.32.json' with { type: 'json' };
+import facts from '../../schema/protobuf.json' with { type: 'json' };
 
 /** The type of a field's value; lists and maps hold one of the others. */
 export type FieldType =

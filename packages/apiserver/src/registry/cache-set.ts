@@ -75,8 +75,8 @@ export function objectReader(caches: CacheSet, store: Store, signal: AbortSignal
       const cache = await readable(group, resource, fresh);
       return cache.get(objectKey(group, resource, namespace ?? '', name))?.object;
     },
-    async list(group, resource, { namespace = '', where }: ReaderQuery = {}) {
-      const cache = await readable(group, resource, false);
+    async list(group, resource, { namespace = '', where, fresh = false }: ReaderQuery = {}) {
+      const cache = await readable(group, resource, fresh);
       const objects: KubeObject[] = [];
       for (const { object } of cache.range(listPrefix(group, resource, namespace))) {
         if (where === undefined || where(object)) objects.push(object);

@@ -12,13 +12,12 @@ import {
   notFound,
   type SchemaBook,
   StatusError,
-  serviceUnavailable,
   validateChangedObject,
   validateChangedStatus,
   validateNewObject,
 } from '@dure/api';
 import { type Clock, type Random, rfc3339Seconds, uuid } from '@dure/foundation';
-import { type Entry, type Revision, RevisionConflictError, type Store, StoreFullError } from '@dure/store';
+import { type Entry, type Revision, RevisionConflictError, type Store } from '@dure/store';
 import type { Admission, AdmissionOperation } from '../contract/admission.ts';
 import type { DecodedBody } from '../encoding/body.ts';
 import { cloneObject, fromStorage, toStorage } from './conversion.ts';
@@ -425,10 +424,9 @@ export class Writer {
     }
   }
 
-  /** What stands there instead, where a write lost a race. @throws the error, where it is another; a full disk as ServiceUnavailable. */
+  /** What stands there instead, where a write lost a race. @throws the error, where it is another. */
   #winnerOf(error: unknown): Entry | undefined {
     if (error instanceof RevisionConflictError) return error.winner;
-    if (error instanceof StoreFullError) throw serviceUnavailable('the store has no space left: only deletes are accepted');
     throw error;
   }
 

@@ -1,11 +1,23 @@
-import { type GroupResource, internalError, type Status, StatusError } from '@dure/api';
+import { expired, type GroupResource, internalError, type Status, StatusError, serviceUnavailable, timeout } from '@dure/api';
+import { CompactedError, FutureRevisionError, StoreBrokenError, StoreClosedError, StoreDamagedError, StoreFullError } from '@dure/store';
 import { type ApiResponse, jsonDocument } from '../http/exchange.ts';
 
-/** What a request that failed is answered. Statuses pass; anything else is an InternalError whose cause stays in the log. */
+/** What a request that failed is answered. Statuses pass, the store's errors say what they are; anything else is an InternalError whose cause stays in the log. */
 export function failureResponse(error: unknown): ApiResponse {
-  const { status } =
-    error instanceof StatusError ? error : internalError(new Error('the server could not complete the request; its log has the cause'));
-  return statusResponse(status);
+  const known = error instanceof StatusError ? error : storeFailure(error);
+  return statusResponse((known ?? internalError(new Error('the server could not complete the request; its log has the cause'))).status);
+}
+
+/** The store's error in the API's words, which name no keys; `undefined` for other errors. */
+export function storeFailure(error: unknown): StatusError | undefined {
+  if (error instanceof StoreFullError) return serviceUnavailable('the store has no space left: only deletes are accepted');
+  if (error instanceof StoreBrokenError) return serviceUnavailable('the store cannot write: its disk refuses; reads are served');
+  if (error instanceof StoreClosedError) return serviceUnavailable('the server is shutting down');
+  if (error instanceof StoreDamagedError)
+    return internalError(new Error('the store cannot read what was asked for: bytes on its disk are damaged'));
+  if (error instanceof CompactedError) return expired('The provided resource version is too old.');
+  if (error instanceof FutureRevisionError) return timeout('Too large resource version');
+  return undefined;
 }
 
 export function statusResponse(status: Status): ApiResponse {

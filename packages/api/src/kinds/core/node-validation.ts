@@ -77,11 +77,10 @@ function validateTaints(taints: readonly JsonObject[]): FieldError[] {
   });
 }
 
-/** A value of a Lease that must not be there empty. */
+/** An empty holder is legal: a leader that steps down leaves one behind. */
 export function validateLease(lease: JsonObject): FieldError[] {
   const spec = objectAt(lease, 'spec') ?? {};
   const errors: FieldError[] = [];
-  if (spec.holderIdentity === '') errors.push(invalid('spec.holderIdentity', '', 'must not be empty'));
   const seconds = spec.leaseDurationSeconds;
   if (typeof seconds === 'number' && seconds <= 0) errors.push(invalid('spec.leaseDurationSeconds', seconds, 'must be greater than 0'));
   const transitions = spec.leaseTransitions;
