@@ -1,23 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, parseConfig } from './config.ts';
+import { ConfigError, ownAddresses, parseConfig } from './config.ts';
 
 describe('parseConfig', () => {
   it('stands on defaults alone', () => {
-    expect(parseConfig([])).toMatchObject({ host: '0.0.0.0', port: 6443, podCIDR: '10.42.0.0/16', store: 'embedded' });
+    expect(parseConfig([], ['192.0.2.7', '192.0.2.8'])).toMatchObject({
+      advertiseAddress: '192.0.2.7',
+      host: '0.0.0.0',
+      port: 6443,
+      podCIDR: '10.42.0.0/16',
+      store: 'embedded',
+    });
   });
 
   it('reads an IPv6 address to listen on, and names given more than once', () => {
-    expect(parseConfig(['--listen', '[::]:7443', '--server-name', 'a.example', '--server-name', 'b.example'])).toMatchObject({
-      host: '::',
-      port: 7443,
-      serverNames: ['a.example', 'b.example'],
-    });
+    expect(parseConfig(['--listen', '[::]:7443', '--server-name', 'a.example', '--server-name', 'b.example'], ['192.0.2.7'])).toMatchObject(
+      {
+        host: '::',
+        port: 7443,
+        serverNames: ['a.example', 'b.example'],
+      },
+    );
   });
 
   it('reports all faults at once', () => {
     const fault = (() => {
       try {
-        parseConfig(['--listen', '6443', '--pod-cidr', '10.42.0.0', '--store', 'floppy', '--node-pod-prefix', '12']);
+        parseConfig(['--listen', '6443', '--pod-cidr', '10.42.0.0', '--store', 'floppy', '--node-pod-prefix', '12'], ['192.0.2.7']);
         return undefined;
       } catch (error) {
         return error;
@@ -25,6 +33,19 @@ describe('parseConfig', () => {
     })();
     expect(fault).toBeInstanceOf(ConfigError);
     expect((fault as ConfigError).message.split('\n')).toHaveLength(4);
+  });
+
+  it.each(['127.0.0.1', '127.8.0.1', '::1', 'localhost'])('refuses to advertise %s, which nobody else can reach', (address) => {
+    expect(() => parseConfig(['--advertise-address', address], [])).toThrow(/--advertise-address/);
+  });
+
+  it('asks for an address where the machine has none but loopback', () => {
+    expect(() => parseConfig([], [])).toThrow(/--advertise-address: this machine has loopback addresses only/);
+    expect(parseConfig(['--advertise-address', '192.0.2.7'], []).advertiseAddress).toBe('192.0.2.7');
+  });
+
+  it('never takes a loopback or link-local address for its own', () => {
+    for (const address of ownAddresses()) expect(address).not.toMatch(/^127\.|^::1$|^169\.254\.|^fe80:/i);
   });
 
   it('refuses an option that it does not know', () => {

@@ -1,4 +1,5 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { LogLevel } from '@dure/foundation';
@@ -11,7 +12,7 @@ export interface Config {
   readonly kubeconfig: string;
   readonly host: string;
   readonly port: number;
-  /** What Pods and nodes are told of this API server. */
+  /** What Pods and nodes are told of this API server; never a loopback address, which every one of them would take for its own. */
   readonly advertiseAddress: string;
   readonly podCIDR: string;
   readonly nodePodPrefix: number;
@@ -38,7 +39,7 @@ const DEFAULTS = {
   'data-dir': '/var/lib/dure/server',
   kubeconfig: '/var/lib/dure/kubeconfig',
   listen: '0.0.0.0:6443',
-  'advertise-address': '127.0.0.1',
+  'advertise-address': 'first address that is no loopback',
   'pod-cidr': '10.42.0.0/16',
   'node-pod-prefix': '24',
   'service-cidr': '10.43.0.0/16',
@@ -57,8 +58,17 @@ ${Object.entries(DEFAULTS)
   )
   .join('\n')}`;
 
-/** @throws {ConfigError} with all faults at once. */
-export function parseConfig(argv: readonly string[]): Config {
+/** This machine's addresses that others may reach, IPv4 first: Pods and Services have such. */
+export function ownAddresses(): readonly string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const reachable = all.filter(
+    ({ internal, address }) => !internal && !isLoopback(address) && !LINK_LOCAL.check(address, familyOf(address)),
+  );
+  return reachable.sort((a, b) => a.family.localeCompare(b.family)).map(({ address }) => address);
+}
+
+/** @param addresses What the advertised address is by default, the first of them. @throws {ConfigError} with all faults at once. */
+export function parseConfig(argv: readonly string[], addresses: readonly string[] = ownAddresses()): Config {
   const faults: string[] = [];
   let values: Record<string, string | string[] | boolean | undefined> = {};
   try {
@@ -75,7 +85,11 @@ export function parseConfig(argv: readonly string[]): Config {
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text('listen')) ?? [];
   const check = (good: boolean, fault: string): void => void (good || faults.push(fault));
   check(host !== '' && Number(port) > 0 && Number(port) < 65_536, `--listen ${text('listen')}: expected HOST:PORT`);
-  check(isIP(text('advertise-address')) !== 0, `--advertise-address ${text('advertise-address')}: expected an IP address`);
+  const advertised = typeof values['advertise-address'] === 'string' ? values['advertise-address'] : addresses[0];
+  if (advertised === undefined)
+    faults.push('--advertise-address: this machine has loopback addresses only; name one that nodes and Pods reach');
+  else if (isIP(advertised) === 0) faults.push(`--advertise-address ${advertised}: expected an IP address`);
+  else check(!isLoopback(advertised), `--advertise-address ${advertised}: nodes and Pods cannot reach a loopback address`);
   for (const name of ['pod-cidr', 'service-cidr'] as const) check(isCidr(text(name)), `--${name} ${text(name)}: expected ADDRESS/PREFIX`);
   check(isIP(text('dns-address')) !== 0, `--dns-address ${text('dns-address')}: expected an IP address`);
   const prefix = Number(text('node-pod-prefix'));
@@ -94,7 +108,7 @@ export function parseConfig(argv: readonly string[]): Config {
     kubeconfig: resolve(text('kubeconfig')),
     host: host.replace(/^\[|\]$/g, ''),
     port: Number(port),
-    advertiseAddress: text('advertise-address'),
+    advertiseAddress: advertised ?? '',
     podCIDR: text('pod-cidr'),
     nodePodPrefix: prefix,
     serviceCIDR: text('service-cidr'),
@@ -104,6 +118,21 @@ export function parseConfig(argv: readonly string[]): Config {
     store: text('store') as Config['store'],
     logLevel: text('log-level') as LogLevel,
   });
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+const LINK_LOCAL = new BlockList();
+LINK_LOCAL.addSubnet('169.254.0.0', 16, 'ipv4');
+LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
+
+function isLoopback(address: string): boolean {
+  return LOOPBACK.check(address, familyOf(address));
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 6 ? 'ipv6' : 'ipv4';
 }
 
 function isCidr(text: string): boolean {

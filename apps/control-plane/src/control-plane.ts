@@ -13,7 +13,7 @@ import {
   SYSTEM_USER,
 } from '@dure/apiserver';
 import { createClient, renderKubeconfig } from '@dure/client';
-import { aborted, type Clock, type Logger, type Random, Scope } from '@dure/foundation';
+import { aborted, type Clock, errnoCode, type Logger, messageOf, type Random, Scope } from '@dure/foundation';
 import { openEmbeddedStore, openMemoryStore, type Store } from '@dure/store';
 import { type ClusterPki, openClusterPki, serverNames } from './cluster-pki.ts';
 import type { Config } from './config.ts';
@@ -92,8 +92,32 @@ function openStore({ store, dataDir }: Config, { clock, random, log }: ControlPl
   return openEmbeddedStore({ directory: join(dataDir, 'db'), clock, log: log.child({ component: 'store' }) });
 }
 
-function open(server: ApiServer, { host, port }: Config, { serving, ca }: ClusterPki): Promise<NetworkDoor> {
-  return server.listen({ host, port }, { cert: serving.certificatePem, key: serving.privateKeyPem, clientCa: ca.certificatePem });
+/** The address that was asked for cannot be listened on: another process has it, it is not this machine's, or the port needs a privilege. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly code = 'LISTEN_FAILED';
+
+  constructor(host: string, port: number, options: { cause: unknown }) {
+    const code = errnoCode(options.cause);
+    const why =
+      code === 'EADDRINUSE'
+        ? 'another process listens there'
+        : code === 'EADDRNOTAVAIL'
+          ? 'the address is not one of this machine'
+          : code === 'EACCES'
+            ? 'the port needs a privilege'
+            : messageOf(options.cause);
+    super(`listen on ${host.includes(':') ? `[${host}]` : host}:${port}: ${why}`, options);
+  }
+}
+
+async function open(server: ApiServer, { host, port }: Config, { serving, ca }: ClusterPki): Promise<NetworkDoor> {
+  const tls = { cert: serving.certificatePem, key: serving.privateKeyPem, clientCa: ca.certificatePem };
+  try {
+    return await server.listen({ host, port }, tls);
+  } catch (cause) {
+    throw errnoCode(cause) === undefined ? cause : new ListenError(host, port, { cause });
+  }
 }
 
 /** The administrator's way in. Written whole or not at all, and readable by its owner only. */

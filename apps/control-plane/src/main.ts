@@ -1,7 +1,8 @@
 /** Runs API server, scheduler and controllers in one process around one store. */
 import { createLogger, messageOf, systemClock, systemRandom } from '@dure/foundation';
+import { StoreLockedError } from '@dure/store';
 import { ConfigError, parseConfig, USAGE } from './config.ts';
-import { runControlPlane } from './control-plane.ts';
+import { ListenError, runControlPlane } from './control-plane.ts';
 
 async function main(argv: readonly string[]): Promise<void> {
   if (argv.includes('--help') || argv.includes('-h')) {
@@ -16,8 +17,9 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  // A fault in the configuration is the caller's and needs no stack.
+  // What the caller can mend by itself needs no stack.
+  const mendable = error instanceof ConfigError || error instanceof ListenError || error instanceof StoreLockedError;
   console.error(error instanceof ConfigError ? error.message : `control-plane: ${messageOf(error)}`);
-  if (!(error instanceof ConfigError)) console.error(error);
+  if (!mendable) console.error(error);
   process.exitCode = 1;
 });
