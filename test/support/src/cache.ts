@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 
-const REPOSITORY = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
-
-/** Where downloads and built images are kept between runs: `DURE_TEST_CACHE`, or inside `node_modules`. Safe to delete when no test runs. */
+/** Where downloads and built images are kept between runs and checkouts: `DURE_TEST_CACHE`, or in the user's cache. Safe to delete when no test runs. */
 export function cacheDirectory(): string {
-  return process.env.DURE_TEST_CACHE ?? join(REPOSITORY, 'node_modules/.cache/dure');
+  return process.env.DURE_TEST_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'dure-tests');
 }
 
 /** A short name for what `facts` say; other facts, other name. */
