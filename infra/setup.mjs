@@ -18,6 +18,10 @@ const DEBIAN_PACKAGES = [
   { name: 'libc6-dev', shows: ['/usr/include/linux/bpf.h', '/usr/include/stdio.h'], for: ['up', 'test', 'bench'] },
   { name: 'openssl', shows: ['/usr/bin/openssl'], for: ['test'] },
   { name: 'curl', shows: ['/usr/bin/curl'], for: ['test', 'bench'] },
+  { name: 'bind9-dnsutils', shows: ['/usr/bin/dig'], for: ['test'] },
+  { name: 'busybox-static', shows: ['/usr/bin/busybox', '/bin/busybox'], for: ['test'] },
+  { name: 'e2fsprogs', shows: ['/usr/sbin/mke2fs', '/sbin/mke2fs'], for: ['test'] },
+  { name: 'zstd', shows: ['/usr/bin/zstd'], for: ['test'] },
   { name: 'procps', shows: ['/usr/bin/ps', '/bin/ps'], for: ['test'] },
 ];
 
