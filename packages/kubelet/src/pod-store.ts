@@ -5,7 +5,8 @@ import { errnoCode, type Logger } from '@dure/foundation';
 
 /**
  * The last desired Pods, on disk, so that an agent that starts while the API server is away goes on with them.
- * One small file per Pod, written when what is desired changes and not when its status does; removed with the Pod's directory.
+ * One small file per Pod, written when what is desired changes or a container begins or ends, and not with every status; removed with the
+ * Pod's directory.
  */
 export class PodStore {
   readonly #dir: string;
@@ -20,7 +21,13 @@ export class PodStore {
   /** In the background; a failure costs only the offline restart and is logged. */
   save(pod: Pod): void {
     const { resourceVersion: _version, managedFields: _fields, ...metadata } = pod.metadata;
-    const desired = JSON.stringify({ metadata, spec: pod.spec });
+    // After a power cut this is all that tells which programs ran and which are done for good.
+    const { phase, initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
+    const runs = [...initContainerStatuses, ...containerStatuses].map(({ containerID, state }) => [
+      containerID,
+      state?.terminated?.exitCode,
+    ]);
+    const desired = JSON.stringify({ metadata, spec: pod.spec, phase, runs });
     // A Pod that is going needs no memory of what it should be.
     if (pod.metadata.deletionTimestamp !== undefined || this.#written.get(pod.metadata.uid) === desired) return;
     this.#written.set(pod.metadata.uid, desired);

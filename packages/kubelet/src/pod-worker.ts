@@ -10,6 +10,7 @@ import { ContainerStartFailure, startContainer } from './container-start.ts';
 import { stopContainer } from './container-stop.ts';
 import { referencesOf } from './objects/pod-references.ts';
 import { type CrashBackoff, raiseBackoff } from './plan/crash-backoff.ts';
+import { lostRuns } from './plan/lost-runs.ts';
 import { newestRun, observationOf, type PodObservation, readySandbox } from './plan/observation.ts';
 import { type ContainerStart, type ContainerStop, type PodActions, planPod } from './plan/pod-plan.ts';
 import type { PodDeps } from './pod-deps.ts';
@@ -188,7 +189,7 @@ export class PodWorker {
   }
 
   async #observe(): Promise<PodObservation> {
-    const { runtime } = this.#deps;
+    const { runtime, status } = this.#deps;
     const ids = [...this.#sandboxIds];
     const [sandboxes, containers] = await Promise.all([
       Promise.all(ids.map((id) => runtime.sandboxStatus(id))),
@@ -200,9 +201,11 @@ export class PodWorker {
         if (run.state === 'exited' && !this.#messages.has(run.id)) this.#messages.set(run.id, await readTerminationMessage(run));
       }),
     );
+    const lost = lostRuns(status.latest(this.#pod.metadata.uid) ?? this.#pod.status, all);
+    for (const { id, message } of lost) this.#messages.set(id, message);
     return observationOf(
       sandboxes.filter((sandbox) => sandbox !== undefined),
-      all,
+      [...all, ...lost],
     );
   }
 

@@ -91,8 +91,6 @@ function containerStatusOf(
   };
 
   if (newest === undefined) {
-    const lost = lostRun(old, context.terminating);
-    const lastState = lost?.lastState ?? old?.lastState;
     // A finished init container whose run was removed stays finished.
     if (kind === 'init' && old?.state?.terminated !== undefined && waiting === undefined && initialized) return old;
     return {
@@ -100,10 +98,10 @@ function containerStatusOf(
       image: spec.image ?? '',
       imageID: '',
       ready: false,
-      restartCount: lost?.restartCount ?? old?.restartCount ?? 0,
+      restartCount: old?.restartCount ?? 0,
       started: false,
-      state: lost?.state ?? { waiting: waiting ?? defaultWaiting },
-      ...(lastState === undefined ? {} : { lastState }),
+      state: { waiting: waiting ?? defaultWaiting },
+      ...(old?.lastState === undefined ? {} : { lastState: old.lastState }),
     };
   }
 
@@ -177,26 +175,6 @@ function stateOf(run: RuntimeContainer, context: StatusContext): ContainerState 
         },
       };
   }
-}
-
-/** The API knew a run that the runtime no longer does (the machine was restarted): it ended, nobody saw how. */
-function lostRun(
-  old: ContainerStatus | undefined,
-  terminating: boolean,
-): (Pick<ContainerStatus, 'restartCount'> & Pick<ContainerStatus, 'lastState' | 'state'>) | undefined {
-  if (old === undefined) return undefined;
-  if (old.state?.terminated !== undefined) {
-    return terminating ? { restartCount: old.restartCount, state: old.state } : { restartCount: old.restartCount, lastState: old.state };
-  }
-  if (old.state?.running === undefined) return undefined;
-  const terminated = {
-    exitCode: 137,
-    reason: 'ContainerStatusUnknown',
-    message: 'The container could not be located when the pod was deleted.  The container used to be Running',
-    ...(old.containerID === undefined ? {} : { containerID: old.containerID }),
-  };
-  if (terminating) return { restartCount: old.restartCount, state: { terminated } };
-  return { restartCount: old.restartCount + 1, lastState: { terminated } };
 }
 
 function previousStatus(pod: Pod, name: string): ContainerStatus | undefined {
