@@ -14,6 +14,7 @@ import type { NodeDialer, PodDialer } from './contract/node-dialer.ts';
 import type { ObjectReader } from './contract/object-reader.ts';
 import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
 import type { UserInfo } from './contract/user.ts';
+import { DefinitionController } from './custom-resources/definition-controller.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { discoveryHandler } from './discovery/discovery-paths.ts';
 import { EncodingCache } from './encoding/encoding-cache.ts';
@@ -136,6 +137,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const hooks = new Map<string, KindHooks>();
   if (options.services !== undefined) hooks.set('/services', serviceHooks(store, clock, random, options.services));
   const writer = new Writer({ store, clock, random, admission, book, hooks });
+  const definitions = new DefinitionController({ store, caches, kinds, writer, clock, log });
+  const hasDefinitions = kinds.groupResource('apiextensions.k8s.io', 'customresourcedefinitions') !== undefined;
+  const definitionsRunning = hasDefinitions ? definitions.run(signal) : Promise.resolve();
   const special = new Map<string, ResourceHandler>();
   const router = new ResourceRouter({ kinds, reader, writer, presenter, protobuf, book, clock, special });
 
@@ -164,6 +168,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       liveness: true,
       check: async () => {
         await store.revision();
+      },
+    },
+    {
+      name: 'crd-informer-synced',
+      liveness: false,
+      check: async () => {
+        if (hasDefinitions && !definitions.isSynced) throw new Error('custom resource definitions have not been read yet');
       },
     },
     { name: 'shutdown', liveness: false, check: async () => signal.throwIfAborted() },
@@ -252,6 +263,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     await Promise.all(closing);
     await ownPodDialer?.[Symbol.asyncDispose]();
     await upkeep;
+    await definitionsRunning;
     await caches.settled();
   };
   return {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { joinApiVersion, type KindDefinition, type KindRegistry } from '@dure/api';
+import { joinApiVersion, type KindDefinition, type KindRegistry, kindAt } from '@dure/api';
 
 /** One resource as the unaggregated lists show it. */
 interface ApiResource {
@@ -82,8 +82,7 @@ export class Discovery {
   resourceList(group: string, version: string): unknown {
     if (!this.versions(group).includes(version)) return undefined;
     const resources: ApiResource[] = [];
-    for (const definition of this.#of(group)) {
-      if (!definition.versions.some(({ name, served }) => served && name === version)) continue;
+    for (const definition of this.#at(group, version)) {
       const main: ApiResource = {
         name: definition.resource,
         singularName: definition.singular,
@@ -126,8 +125,7 @@ export class Discovery {
         metadata: { ...(group === '' ? {} : { name: group }), creationTimestamp: null },
         versions: this.versions(group).map((version) => ({
           version,
-          resources: this.#of(group)
-            .filter((definition) => definition.versions.some(({ name, served }) => served && name === version))
+          resources: this.#at(group, version)
             .map((definition) => aggregatedResource(definition, group, version))
             .sort((left, right) => (left.resource < right.resource ? -1 : 1)),
           freshness: 'Current',
@@ -138,6 +136,14 @@ export class Discovery {
 
   #of(group: string): readonly KindDefinition[] {
     return this.#kinds.list().filter((definition) => definition.group === group);
+  }
+
+  /** The kinds of a group that have `version`, each as that version shows it. */
+  #at(group: string, version: string): readonly KindDefinition[] {
+    return this.#of(group).flatMap((definition) => {
+      const served = definition.versions.find((candidate) => candidate.served && candidate.name === version);
+      return served === undefined ? [] : [kindAt(definition, served).definition];
+    });
   }
 
   #group(name: string): { readonly name: string } {

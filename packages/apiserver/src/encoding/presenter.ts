@@ -68,7 +68,7 @@ export class Presenter {
         const parts: Uint8Array[] = [Buffer.from(head)];
         for (const [index, stored] of result.objects.entries()) {
           if (index > 0) parts.push(COMMA);
-          if (isStorageVersion(show.kind)) parts.push(...splicedParts(stored.stored, stored.revision));
+          if (isShownAsStored(show.kind, stored)) parts.push(...splicedParts(stored.stored, stored.revision));
           else parts.push(this.#json(stored, show.kind));
         }
         parts.push(Buffer.from(']}\n'));
@@ -100,6 +100,10 @@ export class Presenter {
     const { object: stored, type } = item;
     if (!isPlainJson(show.form)) {
       return this.#encodedFrame(type, this.#transformed(this.#object(stored, show.kind), show, first) as JsonObject, show.form);
+    }
+    if (show.kind.version.complete !== undefined && !isShownAsStored(show.kind, stored)) {
+      // The schema behind it may change while the stored object does not: nothing to keep.
+      return this.#encodedFrame(type, this.#object(stored, show.kind) as unknown as JsonObject, show.form);
     }
     return {
       value: () => Object.freeze({ type, object: this.#object(stored, show.kind) }),
@@ -167,8 +171,8 @@ export class Presenter {
   /** JSON without a newline behind it, since lists and events embed it. */
   #json(stored: StoredObject, kind: ServedKind): Uint8Array {
     const { definition, version } = kind;
-    if (version.name === definition.storageVersion && definition.storedAs === undefined)
-      return spliceRevision(stored.stored, stored.revision);
+    if (isShownAsStored(kind, stored)) return spliceRevision(stored.stored, stored.revision);
+    if (version.complete !== undefined) return Buffer.from(JSON.stringify(this.#object(stored, kind)));
     return this.#deps.encodings.get(stored, `${definition.group}/${version.name}`, () =>
       Buffer.from(JSON.stringify(this.#object(stored, kind))),
     );
@@ -195,9 +199,11 @@ function listObject({ definition, version }: ServedKind, metadata: JsonObject, i
   };
 }
 
-/** True where stored bytes are what clients of this version see. */
-function isStorageVersion({ definition, version }: ServedKind): boolean {
-  return version.name === definition.storageVersion && definition.storedAs === undefined;
+/** True where stored bytes are what clients of this version see. Of custom objects only reading them tells. */
+function isShownAsStored({ definition, version }: ServedKind, stored: StoredObject): boolean {
+  if (version.name !== definition.storageVersion || definition.storedAs !== undefined) return false;
+  const object = version.complete === undefined ? undefined : (stored.object as unknown as JsonObject);
+  return object === undefined || version.complete?.(object) === object;
 }
 
 function isPlainJson(form: OutputForm): boolean {

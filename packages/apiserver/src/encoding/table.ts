@@ -47,7 +47,8 @@ export function partialMetadata(object: KubeObject, version: string): JsonObject
 function cellOf(column: TableColumn, object: KubeObject, nowMs: number): string | number | boolean | null {
   // A stored object may be older than today's validation; one odd field must not cost the whole list.
   try {
-    return column.value(object as unknown as JsonObject, nowMs) ?? '<none>';
+    const value = column.value(object as unknown as JsonObject, nowMs);
+    return value === undefined ? '<none>' : value;
   } catch {
     return '<unknown>';
   }

@@ -111,7 +111,7 @@ export function renderPaths(definition: KindDefinition, version: KindVersion, bo
   const single = `${collection}/{name}`;
   if (one.length > 0) paths[single] = writer.item(single, one, gvk, '');
 
-  for (const { name: subresource, verbs, body } of definition.subresources) {
+  for (const { name: subresource, verbs, body } of version.subresources ?? definition.subresources) {
     const schema = (body === undefined ? name : bodySchemaName(book, body)) ?? name;
     const path = `${single}/${subresource}`;
     const actions: Action[] = [];

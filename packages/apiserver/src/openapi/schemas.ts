@@ -50,7 +50,7 @@ export function renderSchemas(
         if (book.has(listName)) collector.add(listName, listGvk);
         else collector.put(listName, listSchema(name), listGvk);
       }
-      for (const { body } of definition.subresources) {
+      for (const { body } of version.subresources ?? definition.subresources) {
         const bodyName = body === undefined ? undefined : bodySchemaName(book, body);
         if (body !== undefined && bodyName !== undefined) collector.add(bodyName, body);
       }

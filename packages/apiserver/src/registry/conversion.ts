@@ -7,12 +7,14 @@ export function cloneObject(object: JsonObject | KubeObject): JsonObject {
 
 /**
  * A stored object in the version of `kind`. Gives `object` itself back where both versions are the same, so do not change it.
+ * Custom objects are completed by today's schema besides: what it dropped goes, what it defaults now comes.
  */
 export function fromStorage(kind: ServedKind, object: JsonObject): JsonObject {
   const { definition, version } = kind;
   const apiVersion = joinApiVersion(definition.group, version.name);
-  if (object.apiVersion === apiVersion) return object;
-  const converted = version.fromStorage === undefined ? object : version.fromStorage(cloneObject(object));
+  const completed = version.complete?.(object) ?? object;
+  if (completed.apiVersion === apiVersion) return completed;
+  const converted = version.fromStorage === undefined ? completed : version.fromStorage(cloneObject(completed));
   return { ...converted, apiVersion };
 }
 

@@ -1,5 +1,6 @@
 import { conflict, type JsonObject, type KindDefinition } from '@dure/api';
 import { rfc3339Seconds } from '@dure/foundation';
+import { holdForCleanup } from '../custom-resources/definition-deletion.ts';
 import { finalizersOf, metaOf, metaText, section } from './object-meta.ts';
 import type { DeleteOptions } from './write-options.ts';
 
@@ -26,6 +27,8 @@ export function planDeletion(definition: KindDefinition, object: JsonObject, opt
   if ((meta.finalizers as string[]).length === 0) delete meta.finalizers;
 
   const deleting = typeof meta.deletionTimestamp === 'string';
+  if (!deleting && definition.group === 'apiextensions.k8s.io' && definition.resource === 'customresourcedefinitions')
+    holdForCleanup(object, rfc3339Seconds(nowMs));
   const grace = gracePeriod(definition, object, options);
   if (grace > 0) {
     const standing = meta.deletionGracePeriodSeconds;

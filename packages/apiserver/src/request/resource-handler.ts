@@ -69,8 +69,10 @@ export class ResourceRouter {
       return special(call, kind);
     }
     if (info.subresource === '' && !definition.verbs.includes(info.verb as Verb)) throw unsupportedMethod(definition);
-    if (kind.version.deprecated === true)
-      call.warn(`${info.group === '' ? '' : `${info.group}/`}${info.version} ${definition.kind} is deprecated`);
+    if (kind.version.deprecated === true) {
+      const usual = `${info.group === '' ? '' : `${info.group}/`}${info.version} ${definition.kind} is deprecated`;
+      call.warn(kind.version.deprecationWarning ?? usual);
+    }
     return this.#stored(call, kind);
   }
 
