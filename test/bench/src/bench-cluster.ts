@@ -35,13 +35,16 @@ export class BenchCluster implements AsyncDisposable {
 
   /**
    * Starts `up` and returns at once.
-   * @returns Its process, and a function that gives the cluster once `up` has said that it is ready.
+   * @returns Where it keeps its data, a function that gives the cluster once `up` has said that it is ready, and what it said it did.
    */
-  static async startSlowly(nodes: number): Promise<{ readonly dataDir: string; ready(): Promise<BenchCluster> }> {
+  static async startSlowly(
+    nodes: number,
+  ): Promise<{ readonly dataDir: string; ready(): Promise<BenchCluster>; steps(): readonly string[] }> {
     const dataDir = await mkdtemp(join(tmpdir(), 'dure-bench-cluster-'));
     const up = await RunningProcess.start(process.execPath, [CLI, 'up', '--detach', '--data-dir', dataDir, '--nodes', String(nodes)]);
     return {
       dataDir,
+      steps: () => [...up.output.matchAll(/^dure: (.*): done in (.*)$/gm)].map(([, what, time]) => `${what} ${time}`),
       async ready() {
         const { code } = await up.exited;
         if (code === 0) return BenchCluster.open(dataDir);

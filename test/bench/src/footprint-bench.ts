@@ -99,6 +99,7 @@ export async function footprintBench(say: Say): Promise<BenchResult> {
         { what: 'of it, control plane as a whole', measured: mb(perDay('control plane')) },
         { what: 'of it, agent', measured: mb(perDay('agent') / each) },
       ],
+      notes: [`What \`dure up\` said of its start: ${starting.steps().join(', ')}.`],
     },
   };
 }
