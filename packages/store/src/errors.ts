@@ -108,3 +108,39 @@ export class StoreDamagedError extends Error {
     super(`read ${what}: the bytes on disk are damaged`);
   }
 }
+
+/**
+ * The store is elsewhere and does not answer now. Trying again soon is right. A write that failed so may or may not have happened: read before
+ * writing again. At the API edge: ServiceUnavailable or ServerTimeout.
+ */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+  readonly code = 'STORE_UNAVAILABLE';
+
+  /** @param what What was tried, as `append /key`. */
+  constructor(what: string, reason: string, options: { cause: unknown }) {
+    super(`${what}: the store does not answer: ${reason}`, options);
+  }
+}
+
+/** The store answers, but refuses us: wrong certificate, user or permission. Trying again does not help before somebody changes that. */
+export class StoreAccessError extends Error {
+  override readonly name = 'StoreAccessError';
+  readonly code = 'STORE_ACCESS';
+
+  /** @param what What was tried, as `append /key`. */
+  constructor(what: string, reason: string, options: { cause: unknown }) {
+    super(`${what}: the store refuses: ${reason}`, options);
+  }
+}
+
+/** The value is larger than this store takes (etcd: 1.5 MiB unless configured otherwise). At the API edge: RequestEntityTooLarge. */
+export class StoreTooLargeError extends Error {
+  override readonly name = 'StoreTooLargeError';
+  readonly code = 'STORE_TOO_LARGE';
+
+  /** @param what What was tried, as `append /key`. */
+  constructor(what: string, options: { cause: unknown }) {
+    super(`${what}: larger than the store takes`, options);
+  }
+}

@@ -5,11 +5,14 @@ export {
   FutureRevisionError,
   RevisionConflictError,
   SlowWatcherError,
+  StoreAccessError,
   StoreBrokenError,
   StoreClosedError,
   StoreDamagedError,
   StoreFullError,
   StoreLockedError,
   StoreOpenError,
+  StoreTooLargeError,
+  StoreUnavailableError,
 } from './errors.ts';
 export { type MemoryStoreOptions, openMemoryStore } from './memory-store.ts';

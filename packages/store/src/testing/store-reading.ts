@@ -21,9 +21,8 @@ export async function collectEvents(store: Store, prefix: string, after: Revisio
   const watch = store.watch(prefix, after, stop.signal)[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const batch = watch.next();
-      await store.requestProgress();
-      const { value, done } = await batch;
+      // Together: the watch may fail while the request is still on its way.
+      const [{ value, done }] = await Promise.all([watch.next(), store.requestProgress()]);
       if (done) throw new Error(`watch ${prefix} ended by itself`);
       if (!('kind' in value)) events.push(...value);
       else if (value.revision >= now) return events;

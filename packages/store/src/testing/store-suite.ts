@@ -298,11 +298,8 @@ export function describeStore(
           store.list('/pods/', { at: first }),
           next(store.watch('/pods/', second, new AbortController().signal)),
         ];
-        for (const refusal of refusals) {
-          const error = await refusal.then(
-            () => 'no error',
-            (thrown: unknown) => thrown,
-          );
+        for (const refusal of await Promise.allSettled(refusals)) {
+          const error: unknown = refusal.status === 'rejected' ? refusal.reason : 'no error';
           expect(error).toBeInstanceOf(CompactedError);
           expect((error as CompactedError).oldest).toBe(removed);
         }
