@@ -86,6 +86,8 @@ export interface ApiServerOptions {
   readonly advertisedAddress?: string;
   readonly healthChecks?: readonly HealthCheck[];
   readonly upkeep?: UpkeepOptions;
+  /** Signs continue tokens: the same for all servers on one store, so that a list may go on at another. Default: random. */
+  readonly continueTokenSecret?: Uint8Array;
   /** Events kept for each resource, for watches from an older revision. Default 4096. */
   readonly windowEvents?: number;
   /** Events that a watcher may lag behind before it is ended. Default 8192. */
@@ -133,7 +135,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   const protobuf = protobufCodec();
   const presenter = new Presenter({ encodings: new EncodingCache(ENCODINGS_BYTES_MAX), protobuf, clock });
-  const reader = new Reader({ store, caches, tokens: new ContinueTokens(random.bytes(32)), clock, random });
+  const reader = new Reader({ store, caches, tokens: new ContinueTokens(options.continueTokenSecret ?? random.bytes(32)), clock, random });
   const hooks = new Map<string, KindHooks>();
   if (options.services !== undefined) hooks.set('/services', serviceHooks(store, clock, random, options.services));
   const writer = new Writer({ store, clock, random, admission, book, hooks });

@@ -1,5 +1,23 @@
-import { expired, type GroupResource, internalError, type Status, StatusError, serviceUnavailable, timeout } from '@dure/api';
-import { CompactedError, FutureRevisionError, StoreBrokenError, StoreClosedError, StoreDamagedError, StoreFullError } from '@dure/store';
+import {
+  expired,
+  type GroupResource,
+  internalError,
+  requestEntityTooLarge,
+  type Status,
+  StatusError,
+  serviceUnavailable,
+  timeout,
+} from '@dure/api';
+import {
+  CompactedError,
+  FutureRevisionError,
+  StoreBrokenError,
+  StoreClosedError,
+  StoreDamagedError,
+  StoreFullError,
+  StoreTooLargeError,
+  StoreUnavailableError,
+} from '@dure/store';
 import { type ApiResponse, jsonDocument } from '../http/exchange.ts';
 
 /** What a request that failed is answered. Statuses pass, the store's errors say what they are; anything else is an InternalError whose cause stays in the log. */
@@ -12,6 +30,9 @@ export function failureResponse(error: unknown): ApiResponse {
 export function storeFailure(error: unknown): StatusError | undefined {
   if (error instanceof StoreFullError) return serviceUnavailable('the store has no space left: only deletes are accepted');
   if (error instanceof StoreBrokenError) return serviceUnavailable('the store cannot write: its disk refuses; reads are served');
+  if (error instanceof StoreUnavailableError)
+    return serviceUnavailable('the store does not answer now; what was asked for may or may not have been done: try again');
+  if (error instanceof StoreTooLargeError) return requestEntityTooLarge('the store does not take objects of this size');
   if (error instanceof StoreClosedError) return serviceUnavailable('the server is shutting down');
   if (error instanceof StoreDamagedError)
     return internalError(new Error('the store cannot read what was asked for: bytes on its disk are damaged'));
