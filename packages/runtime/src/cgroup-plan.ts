@@ -90,7 +90,7 @@ export function describeEnforcement({ usable, procCgroups, refused }: CgroupFact
         reason: 'it is switched off on the kernel command line',
         remedy:
           controller === 'memory'
-            ? 'on a Raspberry Pi add "cgroup_enable=memory cgroup_memory=1" to the one line of /boot/firmware/cmdline.txt (older systems: /boot/cmdline.txt) and reboot'
+            ? 'on a Raspberry Pi add "cgroup_enable=memory cgroup_memory=1" to the one line of /boot/firmware/cmdline.txt (older systems: /boot/cmdline.txt), elsewhere remove cgroup_disable=memory from the kernel command line, and reboot'
             : `remove cgroup_disable=${controller} from the kernel command line and reboot`,
       };
     }

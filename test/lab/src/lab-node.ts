@@ -134,7 +134,7 @@ export class LabNode implements AsyncDisposable {
 
   /** A file of a Pod's cgroup, or of one of its containers'. @param container Its runtime id. */
   async cgroupFile(podUid: string, file: string, container?: string): Promise<string> {
-    const directory = `$(busybox find /sys/fs/cgroup/dure/${this.name}/kubepods -type d -name 'pod${podUid}')`;
+    const directory = `$(find /sys/fs/cgroup/dure/${this.name}/kubepods -type d -name 'pod${podUid}')`;
     return (await this.machine.run(`cat ${directory}/${container === undefined ? '' : `${container}/`}${file}`)).trim();
   }
 

@@ -170,7 +170,7 @@ describe.skipIf(unavailable !== undefined)(
       expect(await cluster.kubectl.run(['exec', 'neighbour', '--', 'echo', 'at work'])).toBe('at work\n');
       await cluster.kubectl.run(['delete', 'pod', 'bomb', '--grace-period=1']);
       await eventually('nothing is left of the bomb', async () => {
-        const { stdout } = await node.machine.sh(`busybox find /sys/fs/cgroup/dure -name 'pod${metadata.uid}'`);
+        const { stdout } = await node.machine.sh(`find /sys/fs/cgroup/dure -name 'pod${metadata.uid}'`);
         return stdout === '' ? true : undefined;
       });
       expect((await pod('neighbour')).status.containerStatuses?.[0]?.restartCount).toBe(0);

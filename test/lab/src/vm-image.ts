@@ -25,6 +25,7 @@ const PACKAGES = [
   'dash',
   'bash',
   'coreutils',
+  'findutils',
   'util-linux',
   'mount',
   'iproute2',

@@ -41,6 +41,12 @@ describe('examine', () => {
     ]);
   });
 
+  it('says what to take away where the kernel knows no words against it', () => {
+    const controllers = parseControllers('#h\ncpu\t0\t80\t1\nmemory\t0\t80\t0\npids\t0\t80\t1\n');
+    const [finding] = trouble({ controllers, v2Controllers: new Set(['cpu', 'pids']), bootLineFile: undefined });
+    expect(finding?.remedy).toBe('remove "cgroup_disable=memory" from the kernel command line and reboot');
+  });
+
   it('tells a hybrid layout from a missing tree', () => {
     const controllers = parseControllers('#h\ncpu\t1\t1\t1\nmemory\t4\t40\t1\npids\t8\t1\t1\n');
     const hybrid = trouble({ controllers, v2Controllers: new Set(), mounts: new Map([['/sys/fs/cgroup/unified', 'cgroup2']]) });

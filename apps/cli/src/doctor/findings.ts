@@ -81,12 +81,16 @@ function cgroupFindings({ mounts, controllers, v2Controllers, bootLineFile }: Ho
     const subject = `${name} limits`;
     if (controller !== undefined && !controller.enabled) {
       const words = name === 'memory' ? 'cgroup_enable=memory cgroup_memory=1' : `cgroup_enable=${name}`;
-      const where = bootLineFile === undefined ? 'the kernel command line' : `the one line of ${bootLineFile}`;
+      // A Raspberry Pi's firmware switches it off and its kernel knows words against that; other kernels know no such words.
+      const change =
+        bootLineFile === undefined
+          ? `remove "cgroup_disable=${name}" from the kernel command line`
+          : `add "${words}" to the one line of ${bootLineFile}`;
       return {
         level: 'warning',
         subject,
         message: `not enforced: the ${name} controller is switched off in the boot line`,
-        remedy: `add "${words}" to ${where} and reboot`,
+        remedy: `${change} and reboot`,
       };
     }
     if (controller !== undefined && controller.hierarchy !== 0) {
