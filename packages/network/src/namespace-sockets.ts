@@ -2,6 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { closeSync, openSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { constants } from 'node:os';
+import { ChunkPool } from './chunk-pool.ts';
 import { familyOf, parseAddress } from './ip-address.ts';
 import { enter } from './network-namespace.ts';
 import { SyscallError, type Syscalls } from './syscalls.ts';
@@ -28,6 +29,13 @@ const IPV6_V6ONLY = 26;
 const ON = Uint8Array.of(1, 0, 0, 0);
 const BACKLOG = 4096;
 const READ_BYTES = 65_536;
+/** Below, memory of its own for each chunk costs less than keeping account of it. */
+const POOLED_BYTES_MIN = 16_384;
+/** 2 MB at most. */
+const POOLED_CHUNKS_KEPT = 32;
+
+/** Takes what a connection brought. `release`, where given, is to be called once `chunk` is not needed any more: its memory is used again. */
+export type DataHandler = (chunk: Buffer, release?: () => void) => void;
 
 /** A TCP connection that may still be under way. */
 export interface OutgoingConnection {
@@ -48,7 +56,7 @@ export interface NamespaceSockets extends Disposable {
    * @param onData Takes what comes in, instead of `data` events: one read buffer serves all such sockets, which halves the cost of small messages.
    * @throws {SyscallError} The kernel refused at once (no route, no free port).
    */
-  connectTcp(address: string, port: number, onData?: (chunk: Buffer) => void): OutgoingConnection;
+  connectTcp(address: string, port: number, onData?: DataHandler): OutgoingConnection;
   /** A bound UDP socket; not yet listening for events. @throws {SyscallError} Such as EADDRINUSE. */
   bindUdp(address: string, port: number): UdpSocket;
   /** A UDP socket that hears only its peer, and learns from an `error` event that it is gone. @throws {SyscallError} */
@@ -66,6 +74,7 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
     throw error;
   }
   const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  const chunks = new ChunkPool(READ_BYTES, POOLED_CHUNKS_KEPT);
   const inside = <T>(action: () => T): T => (there === undefined ? action() : enter(syscalls, there, home, action));
   const closeOnError = <T>(fd: number, action: () => T): T => {
     try {
@@ -106,7 +115,7 @@ export function openNamespaceSockets(syscalls: Syscalls, namespacePath?: string)
         syscalls.connect(fd, socketAddress(address, port));
       });
       const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = { fd, allowHalfOpen: true, readable: true, writable: true };
-      if (onData) options.onread = { buffer: readBuffer, callback: (length, bytes) => pass(onData, bytes, length) };
+      if (onData) options.onread = { buffer: readBuffer, callback: (length, bytes) => pass(onData, bytes.subarray(0, length), chunks) };
       const socket = new Socket(options);
       return { socket, isConnected: () => syscalls.isConnected(fd) };
     },
@@ -146,8 +155,13 @@ function isConnectedUdp(socket: UdpSocket): boolean {
 }
 
 /** The next read overwrites `bytes`, and what is handed on may wait to be written. @returns True: go on reading. */
-function pass(onData: (chunk: Buffer) => void, bytes: Uint8Array, length: number): boolean {
-  onData(Buffer.from(bytes.subarray(0, length)));
+function pass(onData: DataHandler, bytes: Uint8Array, chunks: ChunkPool): boolean {
+  if (bytes.length < POOLED_BYTES_MIN) {
+    onData(Buffer.from(bytes));
+    return true;
+  }
+  const { chunk, release } = chunks.copy(bytes);
+  onData(chunk, release);
   return true;
 }
 

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, type Logger, messageOf } from '@dure/foundation';
 import { type EndpointBalancer, endpointKey } from './endpoint-balancer.ts';
-import type { NamespaceSockets, OutgoingConnection } from './namespace-sockets.ts';
+import type { DataHandler, NamespaceSockets, OutgoingConnection } from './namespace-sockets.ts';
 import { type BackendSource, TcpRelay } from './tcp-relay.ts';
 
 /** What all listeners of a proxy share. */
@@ -71,7 +71,7 @@ function tryConnect(
   backends: NamespaceSockets,
   address: string,
   port: number,
-  onData: (chunk: Buffer) => void,
+  onData: DataHandler,
   log: Logger,
 ): OutgoingConnection | undefined {
   try {

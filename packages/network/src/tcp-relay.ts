@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { errnoCode } from '@dure/foundation';
-import type { OutgoingConnection } from './namespace-sockets.ts';
+import type { DataHandler, OutgoingConnection } from './namespace-sockets.ts';
 
 /** What a relay needs to find its backend. */
 export interface BackendSource {
   /** Starts a connection to an endpoint not tried before in this relay, or `undefined` if none is left. What it sends goes to `onData`. */
-  next(onData: (chunk: Buffer) => void): OutgoingConnection | undefined;
+  next(onData: DataHandler): OutgoingConnection | undefined;
   /** The relay has ended, both sides closed. */
   ended(): void;
 }
@@ -62,7 +62,7 @@ export class TcpRelay {
     const former = this.#backend;
     this.#backend = undefined;
     former?.socket.destroy();
-    const backend = this.#source.next((chunk) => this.#fromBackend(chunk));
+    const backend = this.#source.next((chunk, release) => this.#fromBackend(chunk, release));
     if (!backend) {
       this.#cut(new Error('no endpoint left'));
       return;
@@ -122,10 +122,10 @@ export class TcpRelay {
     else this.#client.resume();
   }
 
-  #fromBackend(chunk: Buffer): void {
+  #fromBackend(chunk: Buffer, release: (() => void) | undefined): void {
     this.#commit();
     const client = this.#client;
-    if (!client.write(chunk) && client.writableLength > 0) this.#backend?.socket.pause();
+    if (!client.write(chunk, release) && client.writableLength > 0) this.#backend?.socket.pause();
   }
 
   #clientEnd(): void {
