@@ -44,8 +44,8 @@ export async function startContainer(deps: PodDeps, input: StartInput, signal: A
   const { pod, container, sandbox } = input;
   const { name } = container.spec;
   const fail = (reason: string, error: unknown, retryAtMs?: number): ContainerStartFailure => {
-    const message = messageOf(error);
-    // The image manager has told what is wrong with the image; this one says what it means for the container.
+    // Of an image the message is whole already, and the image manager has told it; this one says what it means for the container.
+    const message = error instanceof ImageFailure ? error.message : messageOf(error);
     events.record(pod, container, 'Warning', 'Failed', `Error: ${error instanceof ImageFailure ? reason : message}`);
     return new ContainerStartFailure(reason, message, retryAtMs, { cause: error });
   };

@@ -158,6 +158,7 @@ describe('a pod on a node', () => {
     await using node = await NodeFixture.start();
     await node.create({ containers: [{ ...web, image: 'missing:1' }] });
     await node.until('error', () => node.pod().status?.containerStatuses?.[0]?.state?.waiting?.reason === 'ErrImagePull');
+    expect(node.pod().status?.containerStatuses?.[0]?.state?.waiting?.message).toBe('missing:1: not found');
     await node.pass(1_500);
     await node.until('back-off', () => node.pod().status?.containerStatuses?.[0]?.state?.waiting?.reason === 'ImagePullBackOff');
     expect(node.images.pulls).toHaveLength(1);

@@ -1,15 +1,20 @@
 import { rfc3339Seconds } from '@dure/foundation';
+import { type CpuRates, containerKey } from './cpu-rates.ts';
 import type { NodeUsage, PodUsage } from './usage.ts';
 
-/** `/stats/summary`, as the metrics clients of Kubernetes read it. Rates are left out: two readings tell them. */
-export function renderSummary(nodeName: string, node: NodeUsage, pods: readonly PodUsage[], nowMs: number): unknown {
+/** `/stats/summary`, as the metrics clients of Kubernetes read it. A rate that is not known is left out. */
+export function renderSummary(nodeName: string, node: NodeUsage, pods: readonly PodUsage[], rates: CpuRates, nowMs: number): unknown {
   const time = rfc3339Seconds(nowMs);
-  const cpu = (usageCoreNanoSeconds: number) => ({ time, usageCoreNanoSeconds });
+  const cpu = (usageCoreNanoSeconds: number, usageNanoCores: number | undefined) => ({
+    time,
+    usageCoreNanoSeconds,
+    ...(usageNanoCores === undefined ? {} : { usageNanoCores }),
+  });
   return {
     node: {
       nodeName,
       startTime: rfc3339Seconds(node.bootedAtMs),
-      cpu: cpu(node.cpuUsageNs),
+      cpu: cpu(node.cpuUsageNs, rates.node),
       memory: { time, availableBytes: node.memoryAvailableBytes, workingSetBytes: node.memoryWorkingSetBytes },
       fs: {
         time,
@@ -21,7 +26,7 @@ export function renderSummary(nodeName: string, node: NodeUsage, pods: readonly 
     pods: pods.map((usage) => ({
       podRef: { name: usage.pod.metadata.name, namespace: usage.pod.metadata.namespace, uid: usage.pod.metadata.uid },
       startTime: rfc3339Seconds(usage.startedAtMs),
-      cpu: cpu(usage.cpuUsageNs),
+      cpu: cpu(usage.cpuUsageNs, rates.pods.get(usage.pod.metadata.uid)),
       memory: { time, workingSetBytes: usage.memoryWorkingSetBytes },
       network: {
         time,
@@ -33,7 +38,7 @@ export function renderSummary(nodeName: string, node: NodeUsage, pods: readonly 
       containers: usage.containers.map(({ name, startedAtMs, stats }) => ({
         name,
         startTime: rfc3339Seconds(startedAtMs),
-        cpu: cpu(stats.cpuUsageNs),
+        cpu: cpu(stats.cpuUsageNs, rates.containers.get(containerKey(usage.pod.metadata.uid, name))),
         memory: {
           time,
           workingSetBytes: stats.memoryWorkingSetBytes,

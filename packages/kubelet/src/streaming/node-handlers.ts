@@ -5,6 +5,7 @@ import type { ContainerStatus as RuntimeContainer, RuntimeService } from '@dure/
 import type { Kubelet } from '../kubelet.ts';
 import { readLog } from '../logs/log-reader.ts';
 import { findContainer } from '../pod-identity.ts';
+import { UsageMeter } from '../stats/cpu-rates.ts';
 import { renderCadvisorMetrics, renderProcessMetrics, renderResourceMetrics } from '../stats/metrics-text.ts';
 import { renderSummary } from '../stats/summary.ts';
 import { type NodeUsage, type PodUsage, readUsage } from '../stats/usage.ts';
@@ -46,6 +47,10 @@ export function nodeHandlers({
     return all.filter(({ metadata }) => metadata.name === container).sort((a, b) => b.metadata.attempt - a.metadata.attempt);
   };
   const usage = (): Promise<readonly PodUsage[]> => readUsage(runtime, kubelet.pods, (uid) => kubelet.sandboxIdsOf(uid), clock.now());
+  const meter = new UsageMeter(async () => {
+    const [node, pods] = await Promise.all([nodeUsage(), usage()]);
+    return { atMs: clock.monotonicMs(), node, pods };
+  }, clock);
 
   return {
     async containerId(namespace, name, uid, container) {
@@ -89,8 +94,8 @@ export function nodeHandlers({
     pods: () => ({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: kubelet.pods }),
 
     async summary() {
-      const [node, pods] = await Promise.all([nodeUsage(), usage()]);
-      return renderSummary(nodeName, node, pods, clock.now());
+      const { reading, rates } = await meter.measure();
+      return renderSummary(nodeName, reading.node, reading.pods, rates, clock.now());
     },
 
     async metrics(kind) {

@@ -63,8 +63,6 @@ export async function spdyStreams(
 
   const isV4 = protocol.startsWith('v4') || protocol.startsWith('v5');
   const stdin = opened.get('stdin');
-  // The client's stream is duplex; its own half is never written.
-  stdin?.end();
   return {
     stdin,
     stdout: opened.get('stdout'),
@@ -75,6 +73,8 @@ export async function spdyStreams(
       const text = isV4 ? JSON.stringify(status) : status.status === 'Success' ? '' : (status.message ?? '');
       const ends = [opened.get('stdout'), opened.get('stderr')].map((stream) => ended(stream));
       await Promise.all(ends);
+      // Nothing is ever written to it, and not before now may it end: clients take our end of it as the end of their input.
+      stdin?.end();
       if (error !== undefined) await new Promise<void>((resolve) => error.end(text, () => resolve()));
       connection.close();
     },

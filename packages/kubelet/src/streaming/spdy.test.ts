@@ -8,6 +8,7 @@ import { FakeRuntime } from '../testing/fake-runtime.ts';
 import { inflateBlock, SpdyClient } from '../testing/spdy-client.ts';
 import { forwardSpdy } from './port-forward.ts';
 import { serveRemoteCommand } from './remote-command.ts';
+import { SUCCESS } from './remote-streams.ts';
 import { SpdyConnection, type SpdyStream } from './spdy-connection.ts';
 import { SPDY_DICTIONARY } from './spdy-dictionary.ts';
 import { spdyStreams } from './spdy-streams.ts';
@@ -114,6 +115,24 @@ describe('a remote command over SPDY', () => {
       details: { causes: [{ reason: 'ExitCode', message: '3' }] },
     });
     await serving;
+  });
+
+  it('leaves input open until the command has ended, since clients take our end of that stream for theirs', async () => {
+    const [server, wire] = duplexPair();
+    const request = { stdin: true, stdout: true, stderr: false, tty: true };
+    const opening = spdyStreams(server, Buffer.alloc(0), request, 'v4.channel.k8s.io', systemClock);
+    const client = new SpdyClient(wire);
+    await client.open({ streamtype: 'error' });
+    const stdin = await client.open({ streamtype: 'stdin' });
+    for (const streamtype of ['stdout', 'resize']) await client.open({ streamtype });
+    const streams = await opening;
+    let inputEnded = false;
+    const end = client.frame(({ type, stream, fin }) => type === 'data' && stream === stdin && fin).then(() => (inputEnded = true));
+    client.ping(5);
+    await client.frame(({ type }) => type === 'ping');
+    expect(inputEnded).toBe(false);
+    await streams.finish(SUCCESS);
+    await end;
   });
 
   it('is given up when the client does not open its streams', async () => {
