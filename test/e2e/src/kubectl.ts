@@ -12,14 +12,19 @@ export class Kubectl {
   readonly #program: string;
   readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(program: string, kubeconfig: string, home: string) {
+  private constructor(program: string, env: NodeJS.ProcessEnv) {
     this.#program = program;
-    // A home of its own: its discovery cache must not outlive the cluster it is about.
-    this.#env = { ...process.env, KUBECONFIG: kubeconfig, HOME: home };
+    this.#env = env;
   }
 
   static async open(kubeconfig: string, home: string): Promise<Kubectl> {
-    return new Kubectl(await kubectlPath(), kubeconfig, home);
+    // A home of its own: its discovery cache must not outlive the cluster it is about.
+    return new Kubectl(await kubectlPath(), { ...process.env, KUBECONFIG: kubeconfig, HOME: home });
+  }
+
+  /** The same with other settings. */
+  withEnv(env: NodeJS.ProcessEnv): Kubectl {
+    return new Kubectl(this.#program, { ...this.#env, ...env });
   }
 
   get program(): string {
