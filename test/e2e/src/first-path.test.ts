@@ -389,7 +389,8 @@ describe.skipIf(unavailable !== undefined)(
 
     it('finds Pods running again after up was stopped and started', async () => {
       const idsBefore = (await podsOf('app=web')).map(({ status }) => status.containerStatuses?.[0]?.containerID).sort();
-      process.kill(await cluster.supervisorPid(), 'SIGTERM');
+      // What Ctrl-C in its terminal would have sent.
+      process.kill(await cluster.supervisorPid(), 'SIGINT');
       await eventually('up to have ended', async () =>
         (await cluster.dure('status').catch((error: Error) => error.message)).includes('supervisor  stopped') ? true : undefined,
       );
