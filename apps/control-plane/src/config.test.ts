@@ -48,6 +48,23 @@ describe('parseConfig', () => {
     for (const address of ownAddresses()) expect(address).not.toMatch(/^127\.|^::1$|^169\.254\.|^fe80:/i);
   });
 
+  it('reads where an etcd is, and refuses what cannot reach one', () => {
+    const parse = (...args: readonly string[]) => parseConfig(args, ['192.0.2.7']);
+    const endpoints = ['--store', 'etcd', '--etcd-endpoints', 'https://10.0.0.1:2379,https://[fd00::1]:2379'];
+    expect(parse(...endpoints, '--etcd-ca', '/pki/ca.crt', '--etcd-cert', '/pki/c.crt', '--etcd-key', '/pki/c.key').etcd).toEqual({
+      endpoints: ['https://10.0.0.1:2379', 'https://[fd00::1]:2379'],
+      prefix: '',
+      caFile: '/pki/ca.crt',
+      certFile: '/pki/c.crt',
+      keyFile: '/pki/c.key',
+    });
+    expect(() => parse('--store', 'etcd')).toThrow(/needs --etcd-endpoints/);
+    expect(() => parse(...endpoints, '--etcd-cert', '/pki/c.crt')).toThrow(/--etcd-key/);
+    expect(() => parse('--store', 'etcd', '--etcd-endpoints', '10.0.0.1:2379')).toThrow(/expected https:/);
+    expect(() => parse('--store', 'etcd', '--etcd-endpoints', 'http://a:1,https://b:2')).toThrow(/either all https or all http/);
+    expect(() => parse('--etcd-endpoints', 'https://a:1')).toThrow(/only with --store etcd/);
+  });
+
   it('refuses an option that it does not know', () => {
     expect(() => parseConfig(['--etcd-servers', 'x'])).toThrow(ConfigError);
   });

@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { LogLevel } from '@dure/foundation';
+import { type EtcdConfig, parseEtcdConfig } from './etcd-config.ts';
 
 /** Everything that the control plane is told; frozen, checked, complete. */
 export interface Config {
@@ -21,7 +22,9 @@ export interface Config {
   readonly clusterDomain: string;
   /** Further names and addresses in the serving certificate. */
   readonly serverNames: readonly string[];
-  readonly store: 'embedded' | 'memory';
+  readonly store: 'embedded' | 'memory' | 'etcd';
+  /** With `store` etcd. */
+  readonly etcd: EtcdConfig | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -47,15 +50,28 @@ const DEFAULTS = {
   'cluster-domain': 'cluster.local',
   'server-name': [] as string[],
   store: 'embedded',
+  'etcd-endpoints': [] as string[],
+  'etcd-prefix': '',
+  'etcd-ca': '',
+  'etcd-cert': '',
+  'etcd-key': '',
   'log-level': 'info',
 } as const;
 
+/** Where a default says too little. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  'server-name': 'further name or address of this server, may be repeated',
+  store: 'default embedded; memory, or etcd, which several control planes may share',
+  'etcd-endpoints': 'with --store etcd: https://HOST:PORT, several with commas',
+  'etcd-prefix': 'stands before every key in etcd, default none',
+  'etcd-ca': 'file with the certificates that etcd is trusted by, default those of the system',
+  'etcd-cert': 'file with the certificate to show etcd',
+  'etcd-key': 'file with its key',
+};
+
 export const USAGE = `usage: dure server [options]
 ${Object.entries(DEFAULTS)
-  .map(
-    ([name, value]) =>
-      `  --${name.padEnd(20)}${Array.isArray(value) ? 'further name or address of this server, may be repeated' : `default ${String(value)}`}`,
-  )
+  .map(([name, value]) => `  --${name.padEnd(20)}${MEANINGS[name] ?? `default ${String(value)}`}`)
   .join('\n')}`;
 
 /** This machine's addresses that others may reach, IPv4 first: Pods and Services have such. */
@@ -97,7 +113,16 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
     Number.isInteger(prefix) && prefix > Number(text('pod-cidr').split('/')[1]) && prefix <= 30,
     `--node-pod-prefix ${prefix}: must be longer than the Pod CIDR's and at most 30`,
   );
-  check(['embedded', 'memory'].includes(text('store')), `--store ${text('store')}: expected embedded or memory`);
+  check(['embedded', 'memory', 'etcd'].includes(text('store')), `--store ${text('store')}: expected embedded, memory or etcd`);
+  const endpoints = (values['etcd-endpoints'] as string[] | undefined) ?? [];
+  check(text('store') === 'etcd' || endpoints.length === 0, '--etcd-endpoints: only with --store etcd');
+  const etcd =
+    text('store') === 'etcd'
+      ? parseEtcdConfig(
+          { endpoints, prefix: text('etcd-prefix'), ca: text('etcd-ca'), cert: text('etcd-cert'), key: text('etcd-key') },
+          check,
+        )
+      : undefined;
   check(
     ['debug', 'info', 'warn', 'error'].includes(text('log-level')),
     `--log-level ${text('log-level')}: expected debug, info, warn or error`,
@@ -116,6 +141,7 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
     clusterDomain: text('cluster-domain'),
     serverNames: (values['server-name'] as string[] | undefined) ?? [],
     store: text('store') as Config['store'],
+    etcd,
     logLevel: text('log-level') as LogLevel,
   });
 }

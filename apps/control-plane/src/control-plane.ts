@@ -1,5 +1,6 @@
+import { hkdfSync } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
 import {
@@ -17,7 +18,9 @@ import { aborted, type Clock, errnoCode, type Logger, messageOf, type Random, Sc
 import { openEmbeddedStore, openMemoryStore, type Store } from '@dure/store';
 import { type ClusterPki, openClusterPki, serverNames } from './cluster-pki.ts';
 import type { Config } from './config.ts';
+import { runElectedWorkers } from './elected-workers.ts';
 import { ensureObjects, type RefOf, replaceObject } from './ensure-objects.ts';
+import { ServerAddresses } from './server-addresses.ts';
 import { addressInCidr } from './service-range.ts';
 import { runWorkers } from './workers.ts';
 
@@ -57,6 +60,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
       log: log.child({ component: 'apiserver' }),
       ...access,
       nodes,
+      continueTokenSecret: continueTokenSecret(pki),
       services: { cidrs: [config.serviceCIDR], nodePorts: NODE_PORTS },
       advertisedAddress: `${config.advertiseAddress}:${config.port}`,
     }),
@@ -72,8 +76,11 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   };
   const client = createClient(server.transport(SYSTEM_USER, 'dure-bootstrap'), { userAgent: 'dure-bootstrap' });
   const refOf = refOfKinds(kinds);
-  await ensureObjects(client, refOf, bootstrapObjects(facts), signal);
-  for (const object of kubernetesEndpoints(facts)) await replaceObject(client, refOf, object as JsonObject, signal);
+  await ensureObjects(client, refOf, bootstrapObjects(facts), clock, signal);
+  // Only an etcd may have other servers on it.
+  const addresses = config.etcd === undefined ? undefined : new ServerAddresses({ client, refOf, facts, clock, log });
+  if (addresses !== undefined) await addresses.update(signal);
+  else for (const object of kubernetesEndpoints(facts)) await replaceObject(client, refOf, object as JsonObject, signal);
 
   const door = await open(server, config, pki);
   await writeKubeconfig(config, pki);
@@ -81,15 +88,31 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
 
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal); // One for each informer and controller.
-  const working = runWorkers({ server, config, pki, clock, random, log }, stopping.signal);
-  await Promise.race([aborted(signal), working]);
-  stopping.abort(new Error('the control plane is stopping'));
+  const run = config.etcd === undefined ? runWorkers : runElectedWorkers;
+  const working = Promise.all([run({ server, config, pki, clock, random, log }, stopping.signal), addresses?.run(stopping.signal)]);
+  try {
+    await Promise.race([aborted(signal), working]);
+  } finally {
+    stopping.abort(new Error('the control plane is stopping'));
+  }
   await working;
 }
 
-function openStore({ store, dataDir }: Config, { clock, random, log }: ControlPlaneDeps): Promise<Store> {
-  if (store === 'memory') return Promise.resolve(openMemoryStore({ clock, random }));
+async function openStore({ store, dataDir, etcd }: Config, { clock, random, log }: ControlPlaneDeps): Promise<Store> {
+  if (store === 'memory') return openMemoryStore({ clock, random });
+  if (etcd !== undefined) {
+    const read = async (path: string | undefined): Promise<string | undefined> => (path === undefined ? undefined : readFile(path, 'utf8'));
+    const tls = { ca: await read(etcd.caFile), cert: await read(etcd.certFile), key: await read(etcd.keyFile) };
+    // Loaded only where it is used: gRPC is as large as all the rest of the store.
+    const { openEtcdStore } = await import('@dure/store/etcd');
+    return openEtcdStore({ endpoints: etcd.endpoints, prefix: etcd.prefix, tls, clock, log: log.child({ component: 'store' }) });
+  }
   return openEmbeddedStore({ directory: join(dataDir, 'db'), clock, log: log.child({ component: 'store' }) });
+}
+
+/** The same for all control planes of one cluster, since they share the key that it comes from: a list begun at one goes on at another. */
+function continueTokenSecret({ serviceAccountKeyPem }: ClusterPki): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', serviceAccountKeyPem, '', 'dure continue tokens', 32));
 }
 
 /** The address that was asked for cannot be listened on: another process has it, it is not this machine's, or the port needs a privilege. */

@@ -1,8 +1,13 @@
 import { type Draft, isAlreadyExists, isNotFound, type JsonObject, type KubeObject, type ResourceRef } from '@dure/api';
 import type { Client } from '@dure/client';
+import type { Clock } from '@dure/foundation';
 
 /** Says where an object of some apiVersion and kind lives; `undefined` for unknown kinds. */
 export type RefOf = (apiVersion: string, kind: string) => ResourceRef | undefined;
+
+/** How long another control plane may take between the address and its Service: 5 s. */
+const ATTEMPTS_MAX = 20;
+const ATTEMPT_DELAY_MS = 250;
 
 const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate';
 
@@ -10,11 +15,17 @@ const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate';
  * Creates what is absent. Existing objects are left to their owners, but for the bootstrap roles: rules and subjects that a newer version
  * brings are added, unless the object says that it does not want that.
  */
-export async function ensureObjects(client: Client, refOf: RefOf, objects: readonly JsonObject[], signal: AbortSignal): Promise<void> {
+export async function ensureObjects(
+  client: Client,
+  refOf: RefOf,
+  objects: readonly JsonObject[],
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   // Namespaces come first in the list and must exist before what lies in them; the rest may go in parallel.
   const namespaces = objects.filter(({ kind }) => kind === 'Namespace');
-  for (const object of namespaces) await ensure(client, refOf, object, signal);
-  await Promise.all(objects.filter(({ kind }) => kind !== 'Namespace').map((object) => ensure(client, refOf, object, signal)));
+  for (const object of namespaces) await ensure(client, refOf, object, clock, signal);
+  await Promise.all(objects.filter(({ kind }) => kind !== 'Namespace').map((object) => ensure(client, refOf, object, clock, signal)));
 }
 
 /** Makes the object be as given, whatever stood there. */
@@ -28,17 +39,23 @@ export async function replaceObject(client: Client, refOf: RefOf, object: JsonOb
   }
 }
 
-async function ensure(client: Client, refOf: RefOf, object: JsonObject, signal: AbortSignal): Promise<void> {
+async function ensure(client: Client, refOf: RefOf, object: JsonObject, clock: Clock, signal: AbortSignal): Promise<void> {
   const { ref, key, draft } = locate(refOf, object);
-  let existing: KubeObject;
-  try {
-    existing = await client.get(ref, key, signal);
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-    await client.create(ref, draft, {}, signal).catch((failure: unknown) => {
-      if (!isAlreadyExists(failure)) throw failure;
+  let existing: KubeObject | undefined;
+  for (let attempt = 1; existing === undefined; attempt += 1) {
+    existing = await client.get(ref, key, signal).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+      return undefined;
     });
-    return;
+    if (existing !== undefined) break;
+    try {
+      await client.create(ref, draft, {}, signal);
+      return;
+    } catch (error) {
+      // Another control plane may be making the same now: it holds the Service's address before the Service is there to be found.
+      if (!isAlreadyExists(error) && attempt >= ATTEMPTS_MAX) throw error;
+      await clock.sleep(ATTEMPT_DELAY_MS, signal);
+    }
   }
   if (existing.metadata.annotations?.[AUTOUPDATE] !== 'true') return;
   const additions = missingEntries(existing as unknown as JsonObject, object);

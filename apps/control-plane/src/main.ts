@@ -1,6 +1,6 @@
 /** Runs API server, scheduler and controllers in one process around one store. */
 import { createLogger, messageOf, systemClock, systemRandom } from '@dure/foundation';
-import { StoreLockedError } from '@dure/store';
+import { StoreLockedError, StoreOpenError } from '@dure/store';
 import { ConfigError, parseConfig, USAGE } from './config.ts';
 import { ListenError, runControlPlane } from './control-plane.ts';
 
@@ -18,7 +18,8 @@ async function main(argv: readonly string[]): Promise<void> {
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   // What the caller can mend by itself needs no stack.
-  const mendable = error instanceof ConfigError || error instanceof ListenError || error instanceof StoreLockedError;
+  const mendable =
+    error instanceof ConfigError || error instanceof ListenError || error instanceof StoreLockedError || error instanceof StoreOpenError;
   console.error(error instanceof ConfigError ? error.message : `control-plane: ${messageOf(error)}`);
   if (!mendable) console.error(error);
   process.exitCode = 1;

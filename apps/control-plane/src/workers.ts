@@ -17,10 +17,10 @@ export interface WorkersDeps {
 }
 
 /** Components in this process are told apart in the API by name; as parts of the server they may do what it may. */
-const inProcess = (name: string): UserInfo => ({ name, groups: ['system:masters', 'system:authenticated'] });
+export const inProcess = (name: string): UserInfo => ({ name, groups: ['system:masters', 'system:authenticated'] });
 
 /**
- * Runs scheduler and controllers as clients of the server in this process, until `signal` aborts and all have ended. Without an election: the
+ * Runs scheduler and controllers as clients of the server in this process, until `signal` aborts and all have ended. Without an election: an
  * embedded store belongs to one process, so nobody else can lead, and a restart need not wait for a Lease of its own to run out.
  */
 export async function runWorkers({ server, config, pki, clock, random, log }: WorkersDeps, signal: AbortSignal): Promise<void> {

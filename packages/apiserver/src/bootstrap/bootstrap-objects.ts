@@ -27,21 +27,25 @@ export function bootstrapObjects(facts: BootstrapFacts): JsonObject[] {
 }
 
 /** Where the API server stands behind its Service; replaced whenever the address changes. */
-export function kubernetesEndpoints({ advertiseAddress, apiPort }: BootstrapFacts): JsonObject[] {
+export function kubernetesEndpoints(
+  { advertiseAddress, apiPort }: BootstrapFacts,
+  /** Of all API servers on the store. */
+  addresses: readonly string[] = [advertiseAddress],
+): JsonObject[] {
   const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
   return [
     {
       apiVersion: 'v1',
       kind: 'Endpoints',
       metadata: { name: 'kubernetes', namespace: 'default', labels },
-      subsets: [{ addresses: [{ ip: advertiseAddress }], ports: [{ name: 'https', port: apiPort, protocol: 'TCP' }] }],
+      subsets: [{ addresses: addresses.map((ip) => ({ ip })), ports: [{ name: 'https', port: apiPort, protocol: 'TCP' }] }],
     },
     {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
       addressType: advertiseAddress.includes(':') ? 'IPv6' : 'IPv4',
-      endpoints: [{ addresses: [advertiseAddress], conditions: { ready: true } }],
+      endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
       ports: [{ name: 'https', port: apiPort, protocol: 'TCP' }],
     },
   ];
