@@ -99,6 +99,22 @@ describe.skipIf(unavailable !== undefined)(
       expect(await cluster.kubectl.run(['get', 'nodes', '-o', 'name'])).toBe('');
     });
 
+    it('tells service managers all that the agent and the proxy must be told', async () => {
+      await node.install({ token, agent: ['--pod-max-pids', '4096'] });
+      for (const [service, ...args] of [
+        ['dure-agent', `--server ${cluster.server}`, `--node-name ${NAME}`, '--pod-max-pids 4096'],
+        ['dure-proxy', `--node-name ${NAME}`, `--kubeconfig /var/lib/dure/nodes/${NAME}/kubeconfig`],
+      ]) {
+        // As OpenRC does: the script is read, then its variables are used.
+        const asked = await node.machine.run(`. /opt/dure/infra/openrc/${service}; echo "$command_args"; env | grep ^DURE_`);
+        for (const arg of args) expect(asked.split('\n')[0]).toContain(arg);
+        expect(asked).toContain(`DURE_JOIN_TOKEN=${token}`);
+        const unit = await node.machine.run(`cat /opt/dure/infra/systemd/${service}.service`);
+        expect(unit).toContain('EnvironmentFile=/etc/dure/agent.env');
+        expect(unit).toContain(asked.includes('node-agent') ? '$DURE_AGENT_ARGS' : '$DURE_PROXY_ARGS');
+      }
+    });
+
     it('gives the machine certificates of its own, approved without a hand', async () => {
       await node.join({ token });
       const made = (await requests()).map(({ spec, status }) => ({
