@@ -9,8 +9,8 @@ export interface Cut {
   close(): void;
 }
 
-/** Passes plain connections on to `endpoint`. */
-export async function startCut(endpoint: string): Promise<Cut> {
+/** Passes plain connections on to `endpoint`; what comes back is `lateMs` late. */
+export async function startCut(endpoint: string, lateMs = 0): Promise<Cut> {
   const { hostname, port } = new URL(endpoint);
   const sockets = new Set<Socket>();
   let isCut = false;
@@ -30,8 +30,12 @@ export async function startCut(endpoint: string): Promise<Cut> {
         sockets.delete(socket);
         peer.destroy();
       });
-      socket.pipe(peer);
     }
+    near.pipe(far);
+    far.on('data', (chunk: Buffer) => {
+      // Timers of one length keep their order.
+      setTimeout(() => near.write(chunk), lateMs);
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -75,6 +75,36 @@ describe.skipIf(unavailable !== undefined)(
       expect(await seen.ended).toBeUndefined();
     });
 
+    test('what one has written another reads at once, however late its watch is', async () => {
+      await using etcd = await startEtcd();
+      const late = await startCut(etcd.endpoints[0] ?? '', 30);
+      await using one = await open(etcd.endpoints);
+      await using other = await open([late.endpoint]);
+      const seen = follow(other, '/', await other.revision());
+      for (let round = 0; round < 20; round += 1) {
+        const [made, ...besides] = await Promise.all([0, 1, 2].map((at) => put(one, `/${round}/${at}`, 'x')));
+        const newest = Math.max(made ?? 0, ...besides);
+        // Several at once share a read; none may share one that began before.
+        const read = other.revision();
+        const again = await put(one, `/${round}/again`, 'x');
+        expect(await read).toBeGreaterThanOrEqual(newest);
+        const [revision, page] = await Promise.all([other.revision(), other.list(`/${round}/`)]);
+        expect(revision).toBeGreaterThanOrEqual(again);
+        expect(page.entries).toHaveLength(4);
+      }
+      const stop = new AbortController();
+      // Progress waits for what is still on its way.
+      const quiet = other.watch('/quiet/', await other.revision(), stop.signal)[Symbol.asyncIterator]();
+      const told = quiet.next();
+      const last = await put(one, '/last', 'x');
+      await other.requestProgress();
+      expect((await told).value).toEqual({ kind: 'progress', revision: last });
+      expect(seen.events.at(-1)?.revision).toBe(last);
+      stop.abort();
+      seen.stop();
+      late.close();
+    });
+
     test('a prefix keeps clusters apart', async () => {
       await using etcd = await startEtcd();
       await using one = await open(etcd.endpoints, { prefix: '/one' });
