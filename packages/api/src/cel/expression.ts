@@ -1,0 +1,843 @@
+/**
+ * Expressions: text to a checked tree of closures, with a price on every step. The syntax is the library's; types and evaluation are our own,
+ * because the library's evaluator can neither be stopped nor be kept from regular expressions that backtrack.
+ * @see https://github.com/google/cel-spec/blob/master/doc/langdef.md
+ */
+import { type ASTNode, Environment, ParseError } from '@marcbachmann/cel-js';
+import { Budget, EXPRESSION_COST_MAX } from './budget.ts';
+import { CelCompileError, CelEvaluationError, locatedMessage } from './cel-error.ts';
+import {
+  BOOL,
+  type CelType,
+  DOUBLE,
+  DYN,
+  INT,
+  isAssignable,
+  listOf,
+  mapOf,
+  optionalOf,
+  STRING,
+  showType,
+  TYPE,
+  UINT,
+  unify,
+} from './cel-type.ts';
+import {
+  type CelKey,
+  CelMap,
+  type CelValue,
+  compareValues,
+  equalValues,
+  isList,
+  keyOf,
+  Optional,
+  sizeOfValue,
+  TypeName,
+  typeOfValue,
+  Uint,
+} from './cel-value.ts';
+import { kubernetesFunctions } from './kubernetes-functions.ts';
+import { listFunctions } from './list-functions.ts';
+import { dispatch, needsDispatch, type Overload, OverloadTable } from './overload.ts';
+import { compilePattern } from './regular-expression.ts';
+import { arithmetic, arithmeticType, int64, standardFunctions, TYPE_NAMES } from './standard-functions.ts';
+import { textFunctions } from './text-functions.ts';
+
+export interface Variable {
+  readonly name: string;
+  readonly type: CelType;
+}
+
+/** A compiled expression. */
+export interface Expression {
+  readonly type: CelType;
+  /** Names of the given variables that it reads. */
+  readonly reads: ReadonlySet<string>;
+  /**
+   * @param values Of the variables, in the order they were given.
+   * @throws {CelEvaluationError} @throws {CelBudgetError} Within `budget`, and never more than one expression may cost.
+   */
+  evaluate(values: readonly CelValue[], budget: Budget): CelValue;
+}
+
+/** Longer text is no rule. */
+const TEXT_LENGTH_MAX = 64 * 1024;
+const LIMITS = { maxAstNodes: 20_000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 };
+/** Errors are the dearest steps of all, and may be passed over. */
+const ERROR_COST = 50;
+const NAMESPACES: ReadonlySet<string> = new Set(['cel', 'optional', 'sets', 'lists', 'format', 'ip']);
+const ARITHMETIC: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%']);
+const ORDER: ReadonlySet<string> = new Set(['<', '<=', '>', '>=']);
+const ORDERED_KINDS: ReadonlySet<CelType['kind']> = new Set([
+  'bool',
+  'int',
+  'uint',
+  'double',
+  'string',
+  'bytes',
+  'timestamp',
+  'duration',
+  'dyn',
+]);
+const NUMBER_KINDS: ReadonlySet<CelType['kind']> = new Set(['int', 'uint', 'double']);
+
+/** Compiles expressions. Keep one where many are compiled: making it costs more than compiling does. */
+export class CelCompiler {
+  readonly #parser = new Environment({ enableOptionalTypes: true, unlistedVariablesAreDyn: true, limits: LIMITS });
+  readonly #functions = new OverloadTable([...standardFunctions, ...textFunctions, ...listFunctions, ...kubernetesFunctions]);
+
+  /** @throws {CelCompileError} */
+  compile(text: string, variables: readonly Variable[]): Expression {
+    if (text.length > TEXT_LENGTH_MAX) throw new CelCompileError(`the expression is longer than ${TEXT_LENGTH_MAX} characters`);
+    let tree: ASTNode;
+    try {
+      tree = this.#parser.parse(text).ast;
+    } catch (cause) {
+      if (cause instanceof ParseError || cause instanceof Error) {
+        const { summary = cause.message, range } = cause as { readonly summary?: string; readonly range?: { readonly start: number } };
+        throw new CelCompileError(locatedMessage(`Syntax error: ${summary}`, text, range?.start ?? 0), { cause });
+      }
+      throw cause;
+    }
+    const builder = new Builder(text, this.#functions);
+    let scope: Scope | undefined;
+    for (const { name, type } of variables) scope = builder.declare(scope, name, type);
+    const code = builder.build(tree, scope);
+    return {
+      type: code.type,
+      reads: new Set(variables.filter((_, slot) => builder.slotsRead.has(slot)).map(({ name }) => name)),
+      evaluate(values, budget) {
+        const own = new Budget(Math.min(EXPRESSION_COST_MAX, budget.left));
+        const before = own.left;
+        try {
+          return code.run({ slots: [...values], budget: own });
+        } finally {
+          // What is left below zero ended this evaluation already.
+          budget.charge(Math.min(before - own.left, budget.left));
+        }
+      },
+    };
+  }
+}
+
+interface Scope {
+  readonly name: string;
+  readonly type: CelType;
+  readonly slot: number;
+  readonly parent: Scope | undefined;
+}
+
+interface Frame {
+  /** Variables that are being iterated over are set anew for each step. */
+  readonly slots: (CelValue | undefined)[];
+  readonly budget: Budget;
+}
+
+interface Code {
+  readonly type: CelType;
+  run(frame: Frame): CelValue;
+}
+
+class Builder {
+  readonly slotsRead = new Set<number>();
+  readonly #text: string;
+  readonly #functions: OverloadTable;
+  #slots = 0;
+
+  constructor(text: string, functions: OverloadTable) {
+    this.#text = text;
+    this.#functions = functions;
+  }
+
+  declare(parent: Scope | undefined, name: string, type: CelType): Scope {
+    const slot = this.#slots;
+    this.#slots += 1;
+    return { name, type, slot, parent };
+  }
+
+  /** @throws {CelCompileError} */
+  build(node: ASTNode, scope: Scope | undefined): Code {
+    const { type, run } = this.#node(node, scope);
+    return {
+      type,
+      run(frame) {
+        frame.budget.charge(1);
+        return run(frame);
+      },
+    };
+  }
+
+  #fail(message: string, node: ASTNode): CelCompileError {
+    // Of a selection the library gives the field's place, cel-go the dot's.
+    return new CelCompileError(locatedMessage(message, this.#text, node.op === '.' ? node.pos - 1 : node.pos));
+  }
+
+  #node(node: ASTNode, scope: Scope | undefined): Code {
+    switch (node.op) {
+      case 'value':
+        return this.#literal(node.args, node);
+      case 'id':
+        return this.#identifier(node.args, node, scope);
+      case '.':
+        return this.#select(this.build(node.args[0], scope), node.args[1], node);
+      case '.?':
+        return this.#optionalSelect(this.build(node.args[0], scope), node.args[1], node);
+      case '[]':
+        return this.#index(this.build(node.args[0], scope), this.build(node.args[1], scope), node);
+      case '[?]':
+        return this.#optionalIndex(this.build(node.args[0], scope), this.build(node.args[1], scope), node);
+      case 'call':
+        return this.#call(node.args[0], node.args[1], node, scope);
+      case 'rcall':
+        return this.#methodCall(node.args[0], node.args[1], node.args[2], node, scope);
+      case 'list':
+        return this.#list(node.args, node, scope);
+      case 'map':
+        return this.#map(node.args, node, scope);
+      case '?:':
+        return this.#conditional(node.args, node, scope);
+      case '||':
+      case '&&':
+        return this.#logical(node.op, node.args, node, scope);
+      case '!_':
+        return this.#not(node.args, node, scope);
+      case '-_':
+        return this.#negative(node.args, node, scope);
+      default:
+        return this.#binary(node.op, node.args, node, scope);
+    }
+  }
+
+  #literal(value: unknown, node: ASTNode): Code {
+    const constant = literalValue(value);
+    if (constant === undefined) throw this.#fail('unsupported literal', node);
+    if (typeof constant === 'bigint' && constant > 2n ** 63n - 1n) throw this.#fail('invalid int literal', node);
+    return { type: typeOfValue(constant), run: () => constant };
+  }
+
+  #identifier(name: string, node: ASTNode, scope: Scope | undefined): Code {
+    const found = lookUp(scope, name);
+    if (found === undefined) {
+      if (!TYPE_NAMES.has(name)) throw this.#fail(`undeclared reference to '${name}' (in container '')`, node);
+      const type = new TypeName(name);
+      return { type: TYPE, run: () => type };
+    }
+    const { slot, type } = found;
+    this.slotsRead.add(slot);
+    return {
+      type,
+      run({ slots }) {
+        const value = slots[slot];
+        if (value === undefined) throw new CelEvaluationError(`no such attribute: ${name}`);
+        return value;
+      },
+    };
+  }
+
+  /** The type of a field or entry. */
+  #memberType(type: CelType, field: string, node: ASTNode): CelType {
+    switch (type.kind) {
+      case 'dyn':
+        return DYN;
+      case 'map':
+        return type.of;
+      case 'optional':
+        return this.#memberType(type.of, field, node);
+      case 'object': {
+        const found = type.fields.get(field);
+        if (found === undefined) throw this.#fail(`undefined field '${field}'`, node);
+        return found;
+      }
+      default:
+        throw this.#fail(`type '${showType(type)}' does not support field selection`, node);
+    }
+  }
+
+  #select(operand: Code, field: string, node: ASTNode): Code {
+    const type = this.#memberType(operand.type, field, node);
+    if (operand.type.kind === 'optional') return this.#optionalSelect(operand, field, node);
+    return {
+      type,
+      run(frame) {
+        const object = operand.run(frame);
+        if (object instanceof Optional) return optionalMember(object, field);
+        const value = memberOf(object, field);
+        if (value === undefined) throw new CelEvaluationError(`no such key: ${field}`);
+        return value;
+      },
+    };
+  }
+
+  #optionalSelect(operand: Code, field: string, node: ASTNode): Code {
+    const type = this.#memberType(operand.type, field, node);
+    return {
+      type: type.kind === 'optional' ? type : optionalOf(type),
+      run(frame) {
+        const object = operand.run(frame);
+        return optionalMember(object instanceof Optional ? object : new Optional(object), field);
+      },
+    };
+  }
+
+  #elementType(type: CelType, index: CelType, node: ASTNode): CelType {
+    switch (type.kind) {
+      case 'dyn':
+        return DYN;
+      case 'optional':
+        return this.#elementType(type.of, index, node);
+      case 'list':
+        if (isAssignable(index, INT) || isAssignable(index, UINT) || isAssignable(index, DOUBLE)) return type.of;
+        break;
+      case 'map':
+        if (isAssignable(index, type.key)) return type.of;
+        break;
+      case 'object':
+        if (isAssignable(index, STRING)) return DYN;
+        break;
+      default:
+        break;
+    }
+    throw this.#fail(`found no matching overload for '_[_]' applied to '(${showType(type)}, ${showType(index)})'`, node);
+  }
+
+  #index(operand: Code, index: Code, node: ASTNode): Code {
+    const type = this.#elementType(operand.type, index.type, node);
+    if (operand.type.kind === 'optional') return this.#optionalIndex(operand, index, node);
+    return {
+      type,
+      run(frame) {
+        const container = operand.run(frame);
+        const at = index.run(frame);
+        if (container instanceof Optional) return new Optional(container.value === undefined ? undefined : elementOf(container.value, at));
+        const value = elementOf(container, at);
+        if (value === undefined)
+          throw new CelEvaluationError(isList(container) ? `index out of bounds: ${String(at)}` : `no such key: ${String(at)}`);
+        return value;
+      },
+    };
+  }
+
+  #optionalIndex(operand: Code, index: Code, node: ASTNode): Code {
+    const type = this.#elementType(operand.type, index.type, node);
+    return {
+      type: optionalOf(type),
+      run(frame) {
+        const container = operand.run(frame);
+        const at = index.run(frame);
+        const whole = container instanceof Optional ? container.value : container;
+        return new Optional(whole === undefined ? undefined : elementOf(whole, at));
+      },
+    };
+  }
+
+  #list(items: readonly ASTNode[], _node: ASTNode, scope: Scope | undefined): Code {
+    const codes = items.map((item) => this.build(item, scope));
+    let of: CelType | undefined;
+    for (const { type } of codes) of = of === undefined ? type : (unify(of, type) ?? DYN);
+    return { type: listOf(of ?? DYN), run: (frame) => codes.map((code) => code.run(frame)) };
+  }
+
+  #map(entries: readonly (readonly [ASTNode, ASTNode])[], _node: ASTNode, scope: Scope | undefined): Code {
+    const codes = entries.map(([key, value]) => [this.build(key, scope), this.build(value, scope)] as const);
+    let [key, of]: [CelType | undefined, CelType | undefined] = [undefined, undefined];
+    for (const [keyCode, valueCode] of codes) {
+      key = key === undefined ? keyCode.type : (unify(key, keyCode.type) ?? DYN);
+      of = of === undefined ? valueCode.type : (unify(of, valueCode.type) ?? DYN);
+    }
+    return {
+      type: mapOf(key ?? DYN, of ?? DYN),
+      run: (frame) =>
+        new CelMap(new Map(codes.map(([keyCode, valueCode]): [CelKey, CelValue] => [keyOf(keyCode.run(frame)), valueCode.run(frame)]))),
+    };
+  }
+
+  #boolean(node: ASTNode, scope: Scope | undefined, where: string): Code {
+    const code = this.build(node, scope);
+    if (!isAssignable(code.type, BOOL))
+      throw this.#fail(`found no matching overload for '${where}' applied to '(${showType(code.type)})'`, node);
+    return code;
+  }
+
+  #conditional([condition, yes, no]: readonly [ASTNode, ASTNode, ASTNode], node: ASTNode, scope: Scope | undefined): Code {
+    const test = this.#boolean(condition, scope, '_?_:_');
+    const [left, right] = [this.build(yes, scope), this.build(no, scope)];
+    const type = unify(left.type, right.type);
+    if (type === undefined) {
+      throw this.#fail(`found no matching overload for '_?_:_' applied to '(bool, ${showType(left.type)}, ${showType(right.type)})'`, node);
+    }
+    return { type, run: (frame) => (truth(test.run(frame)) ? left.run(frame) : right.run(frame)) };
+  }
+
+  /** Either side decides alone, whatever error the other one has. */
+  #logical(operator: '||' | '&&', [a, b]: readonly [ASTNode, ASTNode], _node: ASTNode, scope: Scope | undefined): Code {
+    const [left, right] = [this.#boolean(a, scope, `_${operator}_`), this.#boolean(b, scope, `_${operator}_`)];
+    const decisive = operator === '||';
+    return {
+      type: BOOL,
+      run(frame) {
+        const first = attempt(frame, () => truth(left.run(frame)));
+        if (first === decisive) return decisive;
+        if (!(first instanceof CelEvaluationError)) return truth(right.run(frame));
+        if (attempt(frame, () => truth(right.run(frame))) === decisive) return decisive;
+        throw first;
+      },
+    };
+  }
+
+  #not(operand: ASTNode, _node: ASTNode, scope: Scope | undefined): Code {
+    const code = this.#boolean(operand, scope, '!_');
+    return { type: BOOL, run: (frame) => !truth(code.run(frame)) };
+  }
+
+  #negative(operand: ASTNode, node: ASTNode, scope: Scope | undefined): Code {
+    // The smallest integer has no positive counterpart, so its digits alone would be too large.
+    if (operand.op === 'value' && operand.args === 2n ** 63n) return { type: INT, run: () => -(2n ** 63n) };
+    const code = this.build(operand, scope);
+    if (!isAssignable(code.type, INT) && !isAssignable(code.type, DOUBLE)) {
+      throw this.#fail(`found no matching overload for '-_' applied to '(${showType(code.type)})'`, node);
+    }
+    return {
+      type: code.type,
+      run(frame) {
+        const value = code.run(frame);
+        if (typeof value === 'bigint') return int64(-value);
+        if (typeof value === 'number') return -value;
+        throw new CelEvaluationError('no such overload');
+      },
+    };
+  }
+
+  #binary(operator: string, [a, b]: readonly [ASTNode, ASTNode], node: ASTNode, scope: Scope | undefined): Code {
+    const [left, right] = [this.build(a, scope), this.build(b, scope)];
+    const mismatch = (): CelCompileError => {
+      const shown = operator === 'in' ? '@in' : `_${operator}_`;
+      return this.#fail(`found no matching overload for '${shown}' applied to '(${showType(left.type)}, ${showType(right.type)})'`, node);
+    };
+    if (ARITHMETIC.has(operator)) {
+      const type = arithmeticType(operator, left.type, right.type);
+      if (type === undefined) throw mismatch();
+      return {
+        type,
+        run(frame) {
+          const [x, y] = [left.run(frame), right.run(frame)];
+          if (typeof x === 'string' || typeof x === 'object') frame.budget.charge((lengthOf(x) + lengthOf(y)) * (isList(x) ? 1 : 0.1));
+          return arithmetic(operator, x, y);
+        },
+      };
+    }
+    if (ORDER.has(operator)) {
+      const fits = left.type.kind === right.type.kind || left.type.kind === 'dyn' || right.type.kind === 'dyn';
+      const numbers = NUMBER_KINDS.has(left.type.kind) && NUMBER_KINDS.has(right.type.kind);
+      if (!ORDERED_KINDS.has(left.type.kind) || !ORDERED_KINDS.has(right.type.kind) || (!fits && !numbers)) throw mismatch();
+      return {
+        type: BOOL,
+        run(frame) {
+          const [x, y] = [left.run(frame), right.run(frame)];
+          frame.budget.charge(Math.min(lengthOf(x), lengthOf(y)) * 0.1);
+          return ordered(operator, compareValues(x, y));
+        },
+      };
+    }
+    if (operator === 'in') {
+      const holder = right.type.kind === 'optional' ? DYN : right.type;
+      const fits =
+        holder.kind === 'dyn' ||
+        (holder.kind === 'list' ? unify(left.type, holder.of) !== undefined : holder.kind === 'map' && isAssignable(left.type, holder.key));
+      if (!fits) throw mismatch();
+      return { type: BOOL, run: (frame) => contains(left.run(frame), right.run(frame), frame.budget) };
+    }
+    if (operator === '==' || operator === '!=') {
+      const comparable =
+        unify(left.type, right.type) !== undefined || (NUMBER_KINDS.has(left.type.kind) && left.type.kind === right.type.kind);
+      if (!comparable && left.type.kind !== 'null' && right.type.kind !== 'null') throw mismatch();
+      return {
+        type: BOOL,
+        run(frame) {
+          const [x, y] = [left.run(frame), right.run(frame)];
+          if (typeof x === 'object' || typeof x === 'string') frame.budget.charge(Math.min(sizeOfValue(x), sizeOfValue(y)) * 0.1);
+          return equalValues(x, y) === (operator === '==');
+        },
+      };
+    }
+    throw this.#fail(`unknown operator ${operator}`, node);
+  }
+
+  #call(name: string, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
+    if (name === 'has') return this.#has(args, node, scope);
+    return this.#invoke(
+      name,
+      false,
+      args.map((arg) => this.build(arg, scope)),
+      args,
+      node,
+    );
+  }
+
+  #methodCall(name: string, receiver: ASTNode, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
+    if (receiver.op === 'id' && NAMESPACES.has(receiver.args) && lookUp(scope, receiver.args) === undefined) {
+      if (receiver.args === 'cel') return this.#bind(name, args, node, scope);
+      return this.#invoke(
+        `${receiver.args}.${name}`,
+        false,
+        args.map((arg) => this.build(arg, scope)),
+        args,
+        node,
+      );
+    }
+    const target = this.build(receiver, scope);
+    const macro = this.#comprehension(name, target, args, node, scope) ?? this.#optionalMacro(name, target, args, node, scope);
+    if (macro !== undefined) return macro;
+    return this.#invoke(name, true, [target, ...args.map((arg) => this.build(arg, scope))], [receiver, ...args], node);
+  }
+
+  #invoke(name: string, method: boolean, codes: readonly Code[], nodes: readonly ASTNode[], node: ASTNode): Code {
+    const types = codes.map(({ type }) => type);
+    const candidates = this.#functions.fitting(name, method, types);
+    const [first] = candidates;
+    if (first === undefined) {
+      if (!this.#functions.has(name, method)) throw this.#fail(`undeclared reference to '${name}' (in container '')`, node);
+      const shown = types.map(showType);
+      const applied = method ? `${shown[0]}.(${shown.slice(1).join(', ')})` : `(${shown.join(', ')})`;
+      throw this.#fail(`found no matching overload for '${name}' applied to '${applied}'`, node);
+    }
+    this.#checkConstantPattern(name, nodes);
+    let type: CelType | undefined;
+    for (const candidate of candidates) {
+      const result = candidate.resultOf(types) ?? DYN;
+      type = type === undefined ? result : (unify(type, result) ?? DYN);
+    }
+    const open = needsDispatch(candidates, types);
+    return {
+      type: type ?? DYN,
+      run(frame) {
+        const args = codes.map((code) => code.run(frame));
+        const chosen: Overload | undefined = open ? dispatch(candidates, args) : first;
+        if (chosen === undefined) throw new CelEvaluationError(`no such overload: ${name}`);
+        frame.budget.charge(1);
+        return chosen.run(args, frame.budget);
+      },
+    };
+  }
+
+  /** A malformed pattern that stands in the text is found when it is compiled. */
+  #checkConstantPattern(name: string, nodes: readonly ASTNode[]): void {
+    const pattern = nodes[1];
+    if (!['matches', 'find', 'findAll'].includes(name) || pattern?.op !== 'value' || typeof pattern.args !== 'string') return;
+    try {
+      compilePattern(pattern.args);
+    } catch (error) {
+      throw this.#fail((error as Error).message, pattern);
+    }
+  }
+
+  #has(args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
+    const [field] = args;
+    if (args.length !== 1 || field?.op !== '.') throw this.#fail('invalid argument to has() macro', node);
+    const operand = this.build(field.args[0], scope);
+    const name = field.args[1];
+    this.#memberType(operand.type, name, field);
+    return {
+      type: BOOL,
+      run(frame) {
+        const object = operand.run(frame);
+        if (object instanceof Optional) return object.value !== undefined && memberOf(object.value, name) !== undefined;
+        return memberOf(object, name) !== undefined;
+      },
+    };
+  }
+
+  #bind(name: string, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
+    const [variable, value, body] = args;
+    if (name !== 'bind' || variable?.op !== 'id' || value === undefined || body === undefined)
+      throw this.#fail(`undeclared reference to 'cel.${name}'`, node);
+    const init = this.build(value, scope);
+    const inner = this.declare(scope, variable.args, init.type);
+    const result = this.build(body, inner);
+    return {
+      type: result.type,
+      run(frame) {
+        frame.slots[inner.slot] = init.run(frame);
+        return result.run(frame);
+      },
+    };
+  }
+
+  #optionalMacro(name: string, target: Code, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code | undefined {
+    if (target.type.kind !== 'optional' && target.type.kind !== 'dyn') return undefined;
+    const of = target.type.kind === 'optional' ? target.type.of : DYN;
+    const [first, second] = args;
+    if ((name === 'or' || name === 'orValue') && first !== undefined && second === undefined) {
+      const other = this.build(first, scope);
+      const type = unify(name === 'or' ? optionalOf(of) : of, other.type);
+      if (type === undefined)
+        throw this.#fail(`found no matching overload for '${name}' applied to '${showType(target.type)}.(${showType(other.type)})'`, node);
+      return {
+        type,
+        run(frame) {
+          const optional = target.run(frame);
+          if (!(optional instanceof Optional)) throw new CelEvaluationError(`no such overload: ${name}`);
+          if (optional.value === undefined) return other.run(frame);
+          return name === 'or' ? optional : optional.value;
+        },
+      };
+    }
+    if ((name === 'optMap' || name === 'optFlatMap') && first?.op === 'id' && second !== undefined) {
+      const inner = this.declare(scope, first.args, of);
+      const body = this.build(second, inner);
+      return {
+        type: name === 'optMap' ? optionalOf(body.type) : body.type,
+        run(frame) {
+          const optional = target.run(frame);
+          if (!(optional instanceof Optional)) throw new CelEvaluationError(`no such overload: ${name}`);
+          if (optional.value === undefined) return optional;
+          frame.slots[inner.slot] = optional.value;
+          const value = body.run(frame);
+          return name === 'optMap' ? new Optional(value) : value;
+        },
+      };
+    }
+    return undefined;
+  }
+
+  /** The macros that go over lists and maps, by one variable or two. */
+  #comprehension(name: string, range: Code, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code | undefined {
+    const plan = planOf(name, args);
+    if (plan === undefined) return undefined;
+    const [key, item] = rangeTypes(range.type, plan.two);
+    if (key === undefined || item === undefined) {
+      throw this.#fail(
+        `expression of type '${showType(range.type)}' cannot be range of a comprehension (must be list, map, or dynamic)`,
+        node,
+      );
+    }
+    const [first, second] = plan.names;
+    let inner = this.declare(scope, first, plan.two ? key : item);
+    const keySlot = inner.slot;
+    let itemSlot = keySlot;
+    if (plan.two) {
+      inner = this.declare(inner, second ?? '', item);
+      itemSlot = inner.slot;
+    }
+    const filter = plan.filter === undefined ? undefined : this.#boolean(plan.filter, inner, name);
+    const body =
+      plan.form === 'quantifier' || plan.form === 'filter' ? this.#boolean(plan.body, inner, name) : this.build(plan.body, inner);
+    const step = { keySlot, itemSlot, two: plan.two, range, filter, body };
+    switch (plan.form) {
+      case 'quantifier':
+        return { type: BOOL, run: (frame) => quantify(name, step, frame) };
+      case 'filter':
+        return { type: range.type.kind === 'list' ? range.type : listOf(item), run: (frame) => collect(step, frame, true) };
+      case 'list':
+        return { type: listOf(body.type), run: (frame) => collect(step, frame, false) };
+      case 'map':
+        return { type: mapOf(key, body.type), run: (frame) => collectMap(step, frame, false) };
+      case 'entries': {
+        const of = body.type.kind === 'map' ? body.type : mapOf(DYN, DYN);
+        return { type: of, run: (frame) => collectMap(step, frame, true) };
+      }
+      default:
+        return plan.form satisfies never;
+    }
+  }
+}
+
+interface ComprehensionPlan {
+  readonly form: 'quantifier' | 'filter' | 'list' | 'map' | 'entries';
+  readonly two: boolean;
+  readonly names: readonly [string, string?];
+  readonly filter?: ASTNode | undefined;
+  readonly body: ASTNode;
+}
+
+interface Step {
+  readonly keySlot: number;
+  readonly itemSlot: number;
+  readonly two: boolean;
+  readonly range: Code;
+  readonly filter: Code | undefined;
+  readonly body: Code;
+}
+
+/** What `name` with these arguments is as a macro; `undefined`: it is none. */
+function planOf(name: string, args: readonly ASTNode[]): ComprehensionPlan | undefined {
+  const names: string[] = [];
+  for (const arg of args.slice(0, 2)) {
+    if (arg.op !== 'id') break;
+    names.push(arg.args);
+  }
+  const [first, second] = names;
+  const [, a, b, c] = args;
+  if (first === undefined || a === undefined) return undefined;
+  const one = { two: false, names: [first] as const };
+  const two = { two: true, names: [first, second ?? ''] as const };
+  switch (name) {
+    case 'all':
+    case 'exists':
+    case 'exists_one':
+    case 'existsOne':
+      if (args.length === 2) return { form: 'quantifier', ...one, body: a };
+      return args.length === 3 && second !== undefined && b !== undefined ? { form: 'quantifier', ...two, body: b } : undefined;
+    case 'filter':
+      return args.length === 2 ? { form: 'filter', ...one, body: a } : undefined;
+    case 'map':
+      if (args.length === 2) return { form: 'list', ...one, body: a };
+      return args.length === 3 && b !== undefined ? { form: 'list', ...one, filter: a, body: b } : undefined;
+    case 'transformList':
+    case 'transformMap':
+    case 'transformMapEntry': {
+      if (second === undefined || b === undefined) return undefined;
+      const form = name === 'transformList' ? 'list' : name === 'transformMap' ? 'map' : 'entries';
+      if (args.length === 3) return { form, ...two, body: b };
+      return args.length === 4 && c !== undefined ? { form, ...two, filter: b, body: c } : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Types of key and item; over maps a single variable goes through the keys. */
+function rangeTypes(type: CelType, two: boolean): readonly [CelType?, CelType?] {
+  switch (type.kind) {
+    case 'dyn':
+      return [DYN, DYN];
+    case 'list':
+      return [INT, type.of];
+    case 'map':
+      return two ? [type.key, type.of] : [type.key, type.key];
+    default:
+      return [];
+  }
+}
+
+/** Sets the variables for each entry in turn. */
+function* entriesOf({ keySlot, itemSlot, two, range, filter }: Step, frame: Frame): Generator<CelValue> {
+  const whole = range.run(frame);
+  const entries: Iterable<readonly [CelValue, CelValue]> = isList(whole)
+    ? whole.map((item, index) => [BigInt(index), item] as const)
+    : whole instanceof CelMap
+      ? [...whole.entries]
+      : notIterable(whole);
+  frame.budget.charge(isList(whole) ? whole.length : 1);
+  for (const [key, item] of entries) {
+    frame.budget.charge(1);
+    const shown = two || isList(whole) ? item : key;
+    if (two) frame.slots[keySlot] = key;
+    frame.slots[itemSlot] = shown;
+    if (filter !== undefined && !truth(filter.run(frame))) continue;
+    yield two ? key : shown;
+  }
+}
+
+function notIterable(value: CelValue): never {
+  throw new CelEvaluationError(`no such overload: ${showType(typeOfValue(value))} is no range`);
+}
+
+function quantify(name: string, step: Step, frame: Frame): boolean {
+  let matches = 0;
+  let failure: CelEvaluationError | undefined;
+  for (const _entry of entriesOf(step, frame)) {
+    const result = attempt(frame, () => truth(step.body.run(frame)));
+    if (result instanceof CelEvaluationError) {
+      if (name !== 'all' && name !== 'exists') throw result;
+      failure ??= result;
+    } else if (name === 'all' && !result) return false;
+    else if (name === 'exists' && result) return true;
+    else if (result) matches += 1;
+  }
+  if (failure !== undefined) throw failure;
+  return name === 'all' || (name !== 'exists' && matches === 1);
+}
+
+function collect(step: Step, frame: Frame, keeps: boolean): CelValue[] {
+  const result: CelValue[] = [];
+  for (const entry of entriesOf(step, frame)) {
+    const value = step.body.run(frame);
+    if (!keeps) result.push(value);
+    else if (truth(value)) result.push(entry);
+  }
+  return result;
+}
+
+function collectMap(step: Step, frame: Frame, entries: boolean): CelMap {
+  const result = new Map<CelKey, CelValue>();
+  for (const key of entriesOf(step, frame)) {
+    const value = step.body.run(frame);
+    if (!entries) result.set(keyOf(key), value);
+    else if (value instanceof CelMap) {
+      for (const [own, item] of value.entries) {
+        if (result.has(own)) throw new CelEvaluationError(`insert failed: key ${String(own)} already exists`);
+        result.set(own, item);
+      }
+    } else throw new CelEvaluationError('no such overload');
+  }
+  return new CelMap(result);
+}
+
+function lookUp(scope: Scope | undefined, name: string): Scope | undefined {
+  for (let at = scope; at !== undefined; at = at.parent) if (at.name === name) return at;
+  return undefined;
+}
+
+function literalValue(value: unknown): CelValue | undefined {
+  if (value === null || typeof value === 'boolean' || typeof value === 'bigint' || typeof value === 'number' || typeof value === 'string')
+    return value;
+  if (value instanceof Uint8Array) return value;
+  const plain: unknown = (value as { valueOf(): unknown }).valueOf();
+  return typeof plain === 'bigint' ? new Uint(plain) : undefined;
+}
+
+/** An error that logic may pass over comes back as a value; running out of budget never does. */
+function attempt<T>({ budget }: Frame, run: () => T): T | CelEvaluationError {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof CelEvaluationError) return budget.pay(ERROR_COST, error);
+    throw error;
+  }
+}
+
+function truth(value: CelValue): boolean {
+  if (typeof value !== 'boolean') throw new CelEvaluationError('no such overload: a boolean is needed');
+  return value;
+}
+
+function ordered(operator: string, comparison: number): boolean {
+  switch (operator) {
+    case '<':
+      return comparison < 0;
+    case '<=':
+      return comparison <= 0;
+    case '>':
+      return comparison > 0;
+    default:
+      return comparison >= 0;
+  }
+}
+
+function contains(value: CelValue, holder: CelValue, budget: Budget): boolean {
+  const whole = holder instanceof Optional ? (holder.value ?? []) : holder;
+  if (whole instanceof CelMap) return whole.entries.has(keyOf(value));
+  if (!isList(whole)) throw new CelEvaluationError('no such overload');
+  budget.charge(whole.length);
+  return whole.some((item) => equalValues(item, value));
+}
+
+function memberOf(object: CelValue, field: string): CelValue | undefined {
+  if (object instanceof CelMap) return object.entries.get(field);
+  throw new CelEvaluationError(`no such key: ${field}`);
+}
+
+function optionalMember({ value }: Optional, field: string): Optional {
+  return value instanceof CelMap ? new Optional(value.entries.get(field)) : new Optional(undefined);
+}
+
+function elementOf(container: CelValue, index: CelValue): CelValue | undefined {
+  if (container instanceof CelMap) return container.entries.get(keyOf(index));
+  if (!isList(container)) throw new CelEvaluationError('no such overload');
+  const at = Number(keyOf(index));
+  return Number.isInteger(at) && at >= 0 ? container[at] : undefined;
+}
+
+function lengthOf(value: CelValue): number {
+  return typeof value === 'string' || isList(value) || value instanceof Uint8Array ? value.length : 1;
+}
