@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -8,13 +9,18 @@ const MARK = 'DURE_ISOLATED';
 
 /** The namespaces end, with every process in them, when the process that asked for them does. */
 const ISOLATION = [
-  ...['setpriv', '--pdeathsig', 'KILL', '--', 'unshare', '--net', '--mount', '--pid', '--cgroup', '--fork', '--kill-child=KILL'],
+  ...['setpriv', '--pdeathsig', 'KILL', '--', 'unshare', '--net', '--mount', '--pid', '--fork', '--kill-child=KILL'],
   ...['--mount-proc', '--propagation', 'private', '--'],
 ];
 
-/** Inside: loopback is down in a new network namespace, and cgroups show nothing but the subtree of this run, version 2 alone. */
+/** Of the first process inside, not of the one that waits outside: the root of a cgroup namespace with a process in it can hand on no controllers. */
+const ENTER_CGROUP = 'echo 0 > "$1/cgroup.procs" && shift && exec unshare --cgroup -- "$@"';
+
+/** Inside: loopback is down in a new network namespace, /run is that of the machine, and cgroups shall show nothing but the subtree of this run, version 2 alone. */
 const SET_UP = [
   'ip link set lo up',
+  // Where clusters keep what runs.
+  'mount -t tmpfs -o mode=755 tmpfs /run',
   'umount -R /sys/fs/cgroup',
   'mount -t cgroup2 cgroup2 /sys/fs/cgroup',
   // A cgroup with processes of its own cannot hand controllers on to those below.
@@ -29,21 +35,24 @@ export function isIsolated(): boolean {
 
 /**
  * Runs this program again with `args`, in network, mount, process and cgroup namespaces of its own. Its cgroup, and what was made below it, is removed
- * afterwards. @returns Its exit code.
+ * afterwards, as are its temporary files. @returns Its exit code.
  */
 export async function runIsolated(args: readonly string[]): Promise<number> {
   const group = join(cgroupMount(), `dure-bench-${process.pid}`);
   mkdirSync(group);
+  const scratch = mkdtempSync(join(tmpdir(), 'dure-bench-'));
   const [, main = ''] = process.argv;
-  const argv = [...ISOLATION, 'sh', '-c', SET_UP, 'sh', process.execPath, ...process.execArgv, main, ...args];
-  const enter = 'echo 0 > "$1/cgroup.procs" && shift && exec "$@"';
+  const [program = '', ...argv] = [
+    ...[...ISOLATION, 'sh', '-c', ENTER_CGROUP, 'sh', group],
+    ...['sh', '-c', SET_UP, 'sh', process.execPath, ...process.execArgv, main, ...args],
+  ];
   // The program inside hears of Ctrl-C itself; this one must outlive it to clean up.
   const ignore = (): void => {};
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, ignore);
   try {
-    const child = spawn('sh', ['-c', enter, 'sh', group, ...argv], {
+    const child = spawn(program, argv, {
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, [MARK]: '1' },
+      env: { ...process.env, [MARK]: '1', TMPDIR: scratch },
     });
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
@@ -52,6 +61,7 @@ export async function runIsolated(args: readonly string[]): Promise<number> {
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, ignore);
     await removeCgroup(group);
+    rmSync(scratch, { recursive: true, force: true });
   }
 }
 
