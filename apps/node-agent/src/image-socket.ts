@@ -83,6 +83,8 @@ async function route(request: IncomingMessage, images: ImageService, say: (messa
       return;
     }
     case 'DELETE /images':
+      // Forgetting what is not there is no fault for the store, but a person has mistyped.
+      if ((await images.status(reference)) === undefined) throw new Error(`image ${reference} is not on this node`);
       await images.remove(reference);
       say({ kind: 'done', text: `removed ${reference}` });
       return;

@@ -1,7 +1,7 @@
 import type { Pod, Secret } from '@dure/api';
 import { formatGoDuration } from '@dure/api';
 import { type Clock, isAbort, messageOf, retryDelayMs } from '@dure/foundation';
-import type { ImageConfig, ImageService, ImageStatus, PullProgress } from '@dure/images';
+import { type ImageConfig, type ImageService, type ImageStatus, type PullProgress, parseReference, repositoryOf } from '@dure/images';
 import type { ContainerImage } from '../config/container-config.ts';
 import type { ObjectSource } from '../config/environment.ts';
 import { readImageFile } from '../config/image-user.ts';
@@ -47,7 +47,7 @@ export class ImageManager {
   async ensure(pod: Pod, container: NamedContainer, signal: AbortSignal): Promise<ContainerImage> {
     const { image = '', imagePullPolicy } = container.spec;
     if (image === HOST_IMAGE) return this.#hostImage(pod, container);
-    return toContainerImage(await this.#obtain(pod, image, imagePullPolicy, container, signal));
+    return toContainerImage(image, await this.#obtain(pod, image, imagePullPolicy, container, signal));
   }
 
   /** The unpacked layers of an image that is mounted as a volume. @throws {ImageFailure} */
@@ -185,13 +185,20 @@ export class ImageManager {
   }
 }
 
-async function toContainerImage(status: ImageStatus): Promise<ContainerImage> {
+async function toContainerImage(reference: string, status: ImageStatus): Promise<ContainerImage> {
   return {
     config: status.config,
     rootfs: { kind: 'layers', lowerDirs: status.lowerDirs },
-    imageID: status.digests[0] ?? status.id,
+    imageID: imageIdOf(reference, status),
     accounts: await accountsOf(status.lowerDirs),
   };
+}
+
+/** An image may be here from several repositories; the one that was asked for is the one to show. */
+function imageIdOf(reference: string, { id, digests }: ImageStatus): string {
+  const name = reference.replace(/^[0-9a-f]{64}$/, '').replace(/^sha256:.*$/, '');
+  const repository = name === '' ? '' : `${repositoryOf(parseReference(name))}@`;
+  return digests.find((digest) => digest.startsWith(repository)) ?? digests[0] ?? id;
 }
 
 async function accountsOf(lowerDirs: readonly string[]): Promise<ContainerImage['accounts']> {

@@ -4,6 +4,7 @@ import type { Clock } from '@dure/foundation';
 import type { ContainerStatus as RuntimeContainer, RuntimeService } from '@dure/runtime';
 import type { Kubelet } from '../kubelet.ts';
 import { readLog } from '../logs/log-reader.ts';
+import { missingRun } from '../logs/missing-run.ts';
 import { findContainer } from '../pod-identity.ts';
 import { UsageMeter } from '../stats/cpu-rates.ts';
 import { renderCadvisorMetrics, renderProcessMetrics, renderResourceMetrics } from '../stats/metrics-text.ts';
@@ -112,17 +113,6 @@ export function nodeHandlers({
 
     config,
   };
-}
-
-function missingRun(pod: Pod, container: string, previous: boolean): string {
-  if (previous) return `previous terminated container "${container}" in pod "${pod.metadata.name}" not found`;
-  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
-  const status = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses].find(({ name }) => name === container);
-  const waiting = status?.state?.waiting;
-  if (waiting?.reason === undefined) return `container "${container}" in pod "${pod.metadata.name}" is not available`;
-  const isImage = ['ErrImagePull', 'ImagePullBackOff', 'ErrImageNeverPull', 'InvalidImageName'].includes(waiting.reason);
-  const what = isImage ? 'trying and failing to pull image' : `waiting to start: ${waiting.reason}`;
-  return `container "${container}" in pod "${pod.metadata.name}" is ${what}`;
 }
 
 /** Resolves when the container has ended, or when `signal` aborts. */
