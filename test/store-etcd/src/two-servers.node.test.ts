@@ -155,7 +155,12 @@ describe.skipIf(unavailable !== undefined)(
 
     test('etcdctl shows objects where people look for them', async () => {
       const keys = (await etcd.ctl('get', '--prefix', '/registry/', '--keys-only')).split('\n');
-      for (const key of ['/registry/namespaces/default', '/registry/configmaps/pages/map-00', '/registry/serviceaccounts/default/default'])
+      for (const key of [
+        '/registry/namespaces/default',
+        '/registry/configmaps/pages/map-00',
+        '/registry/serviceaccounts/default/default',
+        '/registry/services/specs/default/kubernetes',
+      ])
         expect(keys).toContain(key);
     });
 

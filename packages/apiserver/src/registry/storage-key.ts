@@ -3,9 +3,46 @@ import type { KindDefinition } from '@dure/api';
 /** Where objects lie in the store: upstream's layout, so that tools that read etcd find their way. */
 const ROOT = '/registry';
 
+/** Groups whose resources lie under their names alone. All others, and so every custom resource, have their group before. */
+const BARE_GROUPS: ReadonlySet<string> = new Set([
+  '',
+  'apps',
+  'autoscaling',
+  'batch',
+  'policy',
+  ...[
+    'admissionregistration',
+    'authentication',
+    'authorization',
+    'certificates',
+    'coordination',
+    'discovery',
+    'events',
+    'flowcontrol.apiserver',
+    'internal.apiserver',
+    'networking',
+    'node',
+    'rbac.authorization',
+    'resource',
+    'scheduling',
+    'storage',
+    'storagemigration',
+  ].map((name) => `${name}.k8s.io`),
+]);
+
+/** Those that lie elsewhere than their names say, for historical reasons. */
+const PLACES: Readonly<Record<string, string>> = {
+  '/endpoints': 'services/endpoints',
+  '/nodes': 'minions',
+  '/replicationcontrollers': 'controllers',
+  '/services': 'services/specs',
+  'networking.k8s.io/ingresses': 'ingress',
+};
+
 /** Prefix of all objects of a resource, with a trailing slash. */
 export function resourcePrefix(group: string, resource: string): string {
-  return group === '' ? `${ROOT}/${resource}/` : `${ROOT}/${group}/${resource}/`;
+  if (!BARE_GROUPS.has(group)) return `${ROOT}/${group}/${resource}/`;
+  return `${ROOT}/${PLACES[`${group}/${resource}`] ?? resource}/`;
 }
 
 /** Prefix of what a list in `namespace` ('' for all, or cluster scope) returns. */
