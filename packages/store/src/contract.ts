@@ -7,7 +7,8 @@
  * by how much. History is kept until {@link Store.compact}; a driver may compact by itself only to keep a forgotten store from growing without bound.
  *
  * What every member may throw besides what stands there: `StoreClosedError` after the store was disposed of; `StoreDamagedError`, the disk gave back
- * other bytes than were written.
+ * other bytes than were written; where the store is another process, `StoreUnavailableError` while that does not answer and `StoreAccessError` when it
+ * refuses. A watch that has begun waits for such a store and goes on without a gap, or ends so that its caller lists anew.
  */
 
 declare const revisionBrand: unique symbol;
@@ -85,7 +86,8 @@ export interface Store extends AsyncDisposable {
    * is a conflict too.
    * @param signal Stops waiting; the write may or may not happen.
    * @throws {RevisionConflictError} with the entry that stands there. @throws {StoreFullError} the disk takes no more puts; deletions and volatile
-   * writes may still go through. @throws {StoreBrokenError} the disk refuses writes for another reason.
+   * writes may still go through. @throws {StoreBrokenError} the disk refuses writes for another reason. @throws {StoreTooLargeError} the driver takes no
+   * values of this size.
    */
   append(change: Change, expected: Revision, durability: Durability, signal?: AbortSignal): Promise<Revision>;
   /**
