@@ -120,6 +120,24 @@ describe('the node’s server', () => {
     });
   }
 
+  it.each(['SPDY/3.1+portforward.k8s.io', 'v4.channel.k8s.io'])('forwards ports in a WebSocket that speaks %s', async (protocol) => {
+    const answer = await new Promise<string>((resolve, reject) => {
+      const socket = connect(tls(admin), () => {
+        socket.write(
+          `GET /portForward/default/web?port=80 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ${protocol}\r\n\r\n`,
+        );
+      });
+      socket.once('data', (chunk: Buffer) => {
+        resolve(chunk.toString('latin1'));
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    });
+    expect(answer.split('\r\n')).toEqual(
+      expect.arrayContaining(['HTTP/1.1 101 Switching Protocols', `Sec-WebSocket-Protocol: ${protocol}`]),
+    );
+  });
+
   it('upgrades for those who may, to protocols that it knows', async () => {
     expect(await upgrade('/exec/default/web/c?output=1&command=x', admin, 'v4.channel.k8s.io')).toContain('101');
     expect(await upgrade('/exec/default/web/c?output=1&command=x', nobody, 'v4.channel.k8s.io')).toContain('403');

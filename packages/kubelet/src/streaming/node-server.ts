@@ -74,6 +74,8 @@ export class NodeServer implements AsyncDisposable {
   readonly #options: NodeServerOptions;
   readonly #server: Server;
   readonly #webSockets: WebSocketServer;
+  /** Upgrades to a protocol whose name the library refuses, for the slash in it. */
+  readonly #tunnels = new WeakSet<IncomingMessage>();
   readonly #stop = new AbortController();
   #sessions = 0;
 
@@ -88,6 +90,9 @@ export class NodeServer implements AsyncDisposable {
       noServer: true,
       maxPayload: MESSAGE_BYTES_MAX,
       handleProtocols: (offered, request) => chooseProtocol(offered, request.url ?? '') ?? false,
+    });
+    this.#webSockets.on('headers', (headers, request) => {
+      if (this.#tunnels.has(request)) headers.push(`Sec-WebSocket-Protocol: ${TUNNEL_PROTOCOL}`);
     });
   }
 
@@ -253,7 +258,7 @@ export class NodeServer implements AsyncDisposable {
       return;
     }
     const webSocket = await this.#acceptWebSocket(request, socket, head);
-    if (webSocket.protocol === TUNNEL_PROTOCOL) await forwardSpdy(createWebSocketStream(webSocket), Buffer.alloc(0), connect, log);
+    if (this.#tunnels.has(request)) await forwardSpdy(createWebSocketStream(webSocket), Buffer.alloc(0), connect, log);
     else await forwardChannels(webSocket, ports, connect, log);
   }
 
@@ -264,8 +269,13 @@ export class NodeServer implements AsyncDisposable {
         .map((name) => name.trim())
         .filter(Boolean),
     );
-    if (offered.size > 0 && chooseProtocol(offered, request.url ?? '') === undefined) {
+    const chosen = chooseProtocol(offered, request.url ?? '');
+    if (offered.size > 0 && chosen === undefined) {
       throw new NodeRequestError(403, `unable to upgrade: no subprotocol of ${[...offered].join(', ')} is supported`);
+    }
+    if (chosen === TUNNEL_PROTOCOL) {
+      this.#tunnels.add(request);
+      delete request.headers['sec-websocket-protocol'];
     }
     return new Promise((resolve) => this.#webSockets.handleUpgrade(request, socket, head, resolve));
   }

@@ -36,6 +36,13 @@ async function readAll(stream: RemoteStreams['stdin']): Promise<string> {
 }
 
 describe('a remote command over a WebSocket', () => {
+  it('reads a channel from a text message as from a binary one', async () => {
+    const { client, remote } = await connect('v4.channel.k8s.io', all);
+    client.send('\0typed\n', { binary: false });
+    client.send(Buffer.from('\0more'), { binary: true }, () => client.close());
+    expect(await readAll(remote.stdin)).toBe('typed\nmore');
+  });
+
   it('puts each stream on its channel and ends with the status', async () => {
     const { client, remote, messages } = await connect('v4.channel.k8s.io', all);
     const closed = new Promise<number>((resolve) => client.once('close', resolve));

@@ -33,13 +33,13 @@ export function websocketStreams(socket: WebSocket, { stdin, stdout, stderr, tty
     return writable;
   };
 
-  socket.on('message', (data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean) => {
+  socket.on('message', (data: Buffer | ArrayBuffer | Buffer[]) => {
     const message = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer);
     if (message.length === 0) return;
-    const asText = isBase64 || !isBinary;
-    const channel = asText ? (message[0] ?? 0) - 0x30 : (message[0] ?? 0);
+    // The subprotocol says how channels are written, not the message's type: some clients send channel 0 in a text message.
+    const channel = isBase64 ? (message[0] ?? 0) - 0x30 : (message[0] ?? 0);
     const body = isBase64 ? Buffer.from(message.toString('latin1', 1), 'base64') : message.subarray(1);
-    if (channel === CLOSE && !asText) {
+    if (channel === CLOSE && !isBase64) {
       if (body[0] === CHANNEL.stdin) input?.end();
     } else if (channel === CHANNEL.stdin && input !== undefined && !input.writableEnded) {
       if (!input.write(body)) {
