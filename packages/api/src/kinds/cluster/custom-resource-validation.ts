@@ -1,11 +1,15 @@
 /** CustomResourceDefinitions: the names and versions they bring, and the shape of their schemas. */
 import type { JsonObject } from '../../definition.ts';
-import { type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
-import { isJsonObject, listAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
+import { duplicate, type FieldError, forbidden, invalid, required, tooMany } from '../../field-error.ts';
+import { JsonPathError, parseJsonPath } from '../../json-path.ts';
+import { listAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
 import { checkDns1035Label, checkDns1123Subdomain } from '../../name-syntax.ts';
 import { checked, oneOf } from '../rules.ts';
+import { validateStructuralSchema } from './structural-schema-validation.ts';
 
-const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
+const COLUMN_FORMATS = ['int32', 'int64', 'float', 'double', 'byte', 'date', 'date-time', 'password'];
+const SELECTABLE_MAX = 8;
+const APPROVAL = 'api-approved.kubernetes.io';
 const COLUMN_TYPES = ['boolean', 'date', 'integer', 'number', 'string'];
 
 export function validateCustomResourceDefinition(definition: JsonObject): FieldError[] {
@@ -18,7 +22,17 @@ export function validateCustomResourceDefinition(definition: JsonObject): FieldE
   if (group === '') errors.push(required('spec.group'));
   else {
     errors.push(...checked('spec.group', group, checkDns1123Subdomain));
+    errors.push(...validateApproval(definition, group));
     if (!group.includes('.')) errors.push(invalid('spec.group', group, 'should be a domain with at least one dot'));
+  }
+  if (trueAt(spec, 'preserveUnknownFields')) {
+    errors.push(
+      invalid(
+        'spec.preserveUnknownFields',
+        true,
+        'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead',
+      ),
+    );
   }
   errors.push(...oneOf(spec, 'scope', 'spec', ['Cluster', 'Namespaced'], true), ...validateNames(objectAt(spec, 'names') ?? {}));
   return [...errors, ...validateVersions(spec), ...validateConversion(spec)];
@@ -81,11 +95,7 @@ function validateVersions(spec: JsonObject): FieldError[] {
     const schema = objectAt(version, 'schema', 'openAPIV3Schema');
     const path = `${at}.schema.openAPIV3Schema`;
     if (schema === undefined) errors.push(required(path, 'schemas are required'));
-    else {
-      if (stringAt(schema, 'type') !== 'object')
-        errors.push(invalid(`${path}.type`, stringAt(schema, 'type'), 'must be object at the root'));
-      errors.push(...validateSchema(schema, path, true));
-    }
+    else errors.push(...validateStructuralSchema(schema, path), ...validateSelectable(version, schema, at));
     errors.push(...validateScale(version, at), ...validatePrinter(version, at));
   }
   const stored = versions.filter((version) => trueAt(version, 'storage'));
@@ -100,56 +110,22 @@ function validateVersions(spec: JsonObject): FieldError[] {
   return errors;
 }
 
-/** A structural schema says every value's type, so that pruning and defaulting know what they walk through. */
-function validateSchema(schema: JsonObject, path: string, root: boolean): FieldError[] {
-  const errors: FieldError[] = [];
-  const type = stringAt(schema, 'type');
-  const free = trueAt(schema, 'x-kubernetes-int-or-string') || trueAt(schema, 'x-kubernetes-preserve-unknown-fields');
-  if (type === '') {
-    if (!free) errors.push(required(`${path}.type`, 'must not be empty for specified object fields'));
-  } else if (!TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, TYPES));
-  if (type === 'array' && own(schema, 'items') === undefined) errors.push(required(`${path}.items`, 'must be specified'));
-  for (const field of ['$ref', 'definitions', 'dependencies', 'patternProperties', 'id', 'additionalItems']) {
-    if (own(schema, field) !== undefined) errors.push(forbidden(`${path}.${field}`, `${field} is not supported`));
-  }
-  if (trueAt(schema, 'uniqueItems'))
-    errors.push(forbidden(`${path}.uniqueItems`, 'uniqueItems cannot be set to true since the runtime complexity becomes quadratic'));
-  if (own(schema, 'additionalProperties') === false)
-    errors.push(forbidden(`${path}.additionalProperties`, 'additionalProperties cannot be set to false'));
-  const properties = objectAt(schema, 'properties');
-  if (properties !== undefined && isJsonObject(own(schema, 'additionalProperties'))) {
-    errors.push(forbidden(`${path}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'));
-  }
-  for (const [name, property] of Object.entries(properties ?? {})) {
-    if (root && (name === 'metadata' || name === 'apiVersion' || name === 'kind')) continue;
-    if (isJsonObject(property)) errors.push(...validateSchema(property, `${path}.properties[${name}]`, false));
-  }
-  for (const field of ['items', 'additionalProperties']) {
-    const child = own(schema, field);
-    if (isJsonObject(child)) errors.push(...validateSchema(child, `${path}.${field}`, false));
-  }
-  const listType = stringAt(schema, 'x-kubernetes-list-type');
-  if (listType !== '' && !['atomic', 'map', 'set'].includes(listType)) {
-    errors.push(notSupported(`${path}.x-kubernetes-list-type`, listType, ['atomic', 'map', 'set']));
-  }
-  if (listType === 'map' && listAt(schema, 'x-kubernetes-list-map-keys').length === 0) {
-    errors.push(required(`${path}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map'));
-  }
-  return errors;
-}
-
 function validateScale(version: JsonObject, path: string): FieldError[] {
   const scale = objectAt(version, 'subresources', 'scale');
   if (scale === undefined) return [];
   const errors: FieldError[] = [];
-  for (const [field, prefix] of [
-    ['specReplicasPath', '.spec.'],
-    ['statusReplicasPath', '.status.'],
+  for (const [field, prefixes] of [
+    ['specReplicasPath', ['.spec.']],
+    ['statusReplicasPath', ['.status.']],
+    ['labelSelectorPath', ['.spec.', '.status.']],
   ] as const) {
     const value = stringAt(scale, field);
     const at = `${path}.subresources.scale.${field}`;
-    if (value === '') errors.push(required(at));
-    else if (!value.startsWith(prefix)) errors.push(invalid(at, value, `should be a json path under ${prefix.slice(0, -1)}`));
+    if (value === '') {
+      if (field !== 'labelSelectorPath') errors.push(required(at));
+    } else if (!prefixes.some((prefix) => value.startsWith(prefix))) {
+      errors.push(invalid(at, value, `should be a json path under ${prefixes.map((prefix) => prefix.slice(0, -1)).join(' or ')}`));
+    } else if (!/^(\.[^.[\]]+)+$/.test(value)) errors.push(invalid(at, value, 'is an invalid path'));
   }
   return errors;
 }
@@ -161,19 +137,97 @@ function validatePrinter(version: JsonObject, path: string): FieldError[] {
     for (const field of ['name', 'type', 'jsonPath']) if (stringAt(column, field) === '') errors.push(required(`${at}.${field}`));
     const type = stringAt(column, 'type');
     if (type !== '' && !COLUMN_TYPES.includes(type)) errors.push(invalid(`${at}.type`, type, `must be one of ${COLUMN_TYPES.join(',')}`));
+    const format = stringAt(column, 'format');
+    if (format !== '' && !COLUMN_FORMATS.includes(format)) {
+      errors.push(invalid(`${at}.format`, format, `must be one of ${COLUMN_FORMATS.join(',')}`));
+    }
+    const jsonPath = stringAt(column, 'jsonPath');
+    if (jsonPath !== '' && !isJsonPath(jsonPath)) errors.push(invalid(`${at}.jsonPath`, jsonPath, 'is an invalid path'));
     return errors;
   });
+}
+
+/** As upstream's: it begins at the object, by a dot. */
+function isJsonPath(text: string): boolean {
+  if (!text.startsWith('.')) return false;
+  try {
+    parseJsonPath(text);
+    return true;
+  } catch (error) {
+    if (error instanceof JsonPathError) return false;
+    throw error;
+  }
+}
+
+/** Fields that objects can be selected by are scalars, and not of the metadata. */
+function validateSelectable(version: JsonObject, schema: JsonObject, path: string): FieldError[] {
+  const fields = objectsAt(version, 'selectableFields');
+  const errors: FieldError[] = [];
+  if (fields.length > SELECTABLE_MAX) errors.push(tooMany(`${path}.selectableFields`, fields.length, SELECTABLE_MAX));
+  const seen = new Set<string>();
+  for (const [index, field] of fields.entries()) {
+    const at = `${path}.selectableFields[${index}].jsonPath`;
+    const jsonPath = stringAt(field, 'jsonPath');
+    if (jsonPath === '') errors.push(required(at));
+    else if (!/^(\.[a-zA-Z_][a-zA-Z0-9_-]*)+$/.test(jsonPath))
+      errors.push(invalid(at, jsonPath, 'is an invalid path: must be a simple path of fields'));
+    else if (jsonPath.startsWith('.metadata.') || jsonPath === '.metadata')
+      errors.push(invalid(at, jsonPath, 'must not point to fields in metadata'));
+    else {
+      const node = jsonPath
+        .slice(1)
+        .split('.')
+        .reduce<JsonObject | undefined>((parent, name) => objectAt(parent, 'properties', name), schema);
+      if (node === undefined) errors.push(invalid(at, jsonPath, 'is an invalid path: does not refer to a valid field'));
+      else if (!['string', 'integer', 'boolean'].includes(stringAt(node, 'type'))) {
+        errors.push(invalid(at, jsonPath, 'must point to a field of type string, boolean or integer'));
+      }
+    }
+    if (seen.has(jsonPath)) errors.push(duplicate(at, jsonPath));
+    seen.add(jsonPath);
+  }
+  return errors;
 }
 
 function validateConversion(spec: JsonObject): FieldError[] {
   const conversion = objectAt(spec, 'conversion') ?? {};
   const errors = oneOf(conversion, 'strategy', 'spec.conversion', ['None', 'Webhook'], true);
-  if (stringAt(conversion, 'strategy') !== 'Webhook') return errors;
+  if (stringAt(conversion, 'strategy') !== 'Webhook') {
+    if (own(conversion, 'webhook') !== undefined) {
+      errors.push(forbidden('spec.conversion.webhook', 'should not be set when strategy is not set to Webhook'));
+    }
+    return errors;
+  }
   if (objectAt(conversion, 'webhook', 'clientConfig') === undefined) {
     errors.push(required('spec.conversion.webhook.clientConfig', 'required when strategy is set to Webhook'));
   }
   if (listAt(conversion, 'webhook', 'conversionReviewVersions').length === 0) {
     errors.push(required('spec.conversion.webhook.conversionReviewVersions'));
   }
+  // With a single version there is nothing to convert, and nobody would be asked.
+  if (objectsAt(spec, 'versions').length > 1) {
+    errors.push(
+      forbidden(
+        'spec.conversion.strategy',
+        'conversion webhooks are not supported by this server; versions are converted by strategy None only',
+      ),
+    );
+  }
   return errors;
+}
+
+/** Groups of the project itself say which review let them in. @see KEP-1111 */
+function validateApproval(definition: JsonObject, group: string): FieldError[] {
+  if (!/(^|\.)(k8s\.io|kubernetes\.io)$/.test(group)) return [];
+  const value = stringAt(objectAt(definition, 'metadata', 'annotations'), APPROVAL);
+  const at = `metadata.annotations[${APPROVAL}]`;
+  if (value === '')
+    return [
+      required(
+        at,
+        `protected groups must have approval annotation "${APPROVAL}", see https://github.com/kubernetes/enhancements/pull/1111`,
+      ),
+    ];
+  if (value.startsWith('unapproved') || URL.canParse(value)) return [];
+  return [invalid(at, value, 'protected groups must have approval annotation with either a URL or a reason starting with "unapproved"')];
 }
