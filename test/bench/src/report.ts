@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, totalmem } from 'node:os';
+import { cpus, getPriority, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type ComparisonResult, type MetricResult, readable, type Spread } from './compare.ts';
 
@@ -38,7 +38,7 @@ export function loadBefore(): number {
 export function recordResult(name: string, text: string, { today, load }: RunFacts): void {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const readme = readFileSync(README, 'utf8');
-  const section = `${begin}\n${text}\n\nMeasured ${today} on ${machine()}; load before the run ${load.toFixed(2)}.\n${end}`;
+  const section = `${begin}\n${text}\n\nMeasured ${today} on ${machine()}; load before the run ${load.toFixed(2)}${precedence()}.\n${end}`;
   const start = readme.indexOf(begin);
   const updated =
     start === -1
@@ -101,6 +101,12 @@ function showSpread({ median, min, max }: Spread): string {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   return [`| ${head.join(' | ')} |`, `|${head.map(() => '---|').join('')}`, ...rows.map((row) => `| ${row.join(' | ')} |`)];
+}
+
+/** Before other work on the machine, or behind it. */
+function precedence(): string {
+  const nice = getPriority();
+  return nice === 0 ? '' : `, everything of it at nice ${nice}`;
 }
 
 function machine(): string {
