@@ -43,7 +43,7 @@ export function renderSchemas(
       const gvk = { group: definition.group, version: version.name, kind: definition.kind };
       const name = schemaName(definition, version);
       if (version.schema.ref !== undefined) collector.add(name, gvk);
-      else collector.put(name, withObjectFields(version.schema), gvk);
+      else collector.put(name, withObjectFields(version.schema, dialect), gvk);
       if (definition.verbs.includes('list')) {
         const listName = `${name}List`;
         const listGvk = { ...gvk, kind: definition.listKind };
@@ -124,7 +124,7 @@ class Collector {
     const rendered: JsonObject = {};
     for (const [key, value] of Object.entries(node)) {
       if (value === undefined) continue;
-      if (this.#dialect === 'v2' && V3_ONLY.has(key)) continue;
+      if (this.#dialect === 'v2' && (V3_ONLY.has(key) || (node.nullable === true && NOT_OF_NULLABLE.has(key)))) continue;
       switch (key) {
         case 'properties':
           rendered[key] = Object.fromEntries(
@@ -147,7 +147,6 @@ class Collector {
           rendered[key] = value as JsonObject[string];
       }
     }
-    if (node['x-kubernetes-int-or-string'] === true && this.#dialect === 'v2' && rendered.type === undefined) rendered.type = 'string';
     return rendered;
   }
 }
@@ -167,7 +166,9 @@ function described(name: string, node: SchemaNode): SchemaNode {
 }
 
 /** What the older dialect has no words for. */
-const V3_ONLY: ReadonlySet<string> = new Set(['anyOf', 'oneOf', 'not', 'nullable']);
+const V3_ONLY: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'oneOf', 'not', 'nullable']);
+/** It cannot say that null is fine, so of such a value it says as little as it can. */
+const NOT_OF_NULLABLE: ReadonlySet<string> = new Set(['type', 'items', 'properties', 'additionalProperties', 'required']);
 
 function leafSchema(name: string, dialect: Dialect): JsonObject | undefined {
   if (name === INT_OR_STRING) {
@@ -180,8 +181,12 @@ function leafSchema(name: string, dialect: Dialect): JsonObject | undefined {
   return undefined;
 }
 
-/** Custom kinds need not spell out what every object has. */
-function withObjectFields(schema: SchemaNode): SchemaNode {
+/**
+ * Custom kinds need not spell out what every object has. Readers of the older dialect take what has properties to have no others, so
+ * of objects that may hold anything it says no more than that they are objects.
+ */
+function withObjectFields(schema: SchemaNode, dialect: Dialect): SchemaNode {
+  if (dialect === 'v2' && schema['x-kubernetes-preserve-unknown-fields'] === true) return { type: 'object' };
   return {
     ...schema,
     type: 'object',

@@ -1,4 +1,4 @@
-import { type JsonObject, type KubeObject, type SchemaBook, trackUpdate } from '@dure/api';
+import { type JsonObject, type KubeObject, MissingKeyError, type SchemaBook, trackUpdate } from '@dure/api';
 import { metaOf } from './object-meta.ts';
 import { type RegistryCall, storageVersionOf } from './scope.ts';
 
@@ -15,7 +15,7 @@ export function recordUpdate(
   now: string,
 ): void {
   const { definition } = call.kind;
-  const tracked = trackUpdate(old as unknown as JsonObject | undefined, object, {
+  const tracked = tracking(old as unknown as JsonObject | undefined, object, {
     schema: storageVersionOf(definition).schema,
     book,
     manager,
@@ -24,10 +24,21 @@ export function recordUpdate(
     ignored: untouchedParts(call),
     time: now,
   });
+  if (tracked === undefined) return;
   const { managedFields } = metaOf(tracked);
   const meta = metaOf(object);
   if (managedFields === undefined) delete meta.managedFields;
   else meta.managedFields = managedFields;
+}
+
+/** `undefined` where an entry of a list lacks its key: nobody can own that, and validation is about to say what is wrong. */
+function tracking(...args: Parameters<typeof trackUpdate>): JsonObject | undefined {
+  try {
+    return trackUpdate(...args);
+  } catch (error) {
+    if (error instanceof MissingKeyError) return undefined;
+    throw error;
+  }
 }
 
 /** Top-level fields that the door of `call` leaves alone, so that nobody comes to own them there. */
