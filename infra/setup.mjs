@@ -2,6 +2,7 @@
 // Plain JavaScript on Node alone, because it runs before anything is installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -86,7 +87,9 @@ function installDependencies() {
   if (existsSync(installed) && readFileSync(installed, 'utf8') === readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')) return;
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const pnpm = packageManager.split('+')[0];
-  run(`installing dependencies with ${pnpm}`, 'npx', ['--yes', pnpm, 'install', '--frozen-lockfile'], { ...environment(), CI: 'true' });
+  // From elsewhere, so that npx takes a copy of its own: the checkout's pnpm could be asked to replace itself while it runs.
+  const args = ['--yes', pnpm, '--dir', root, 'install', '--frozen-lockfile'];
+  run(`installing dependencies with ${pnpm}`, 'npx', args, { ...environment(), CI: 'true' }, tmpdir());
 }
 
 function environment() {
@@ -98,10 +101,10 @@ function environment() {
   };
 }
 
-function run(what, program, args, env = environment()) {
+function run(what, program, args, env = environment(), cwd = root) {
   const started = process.hrtime.bigint();
   console.log(`dure: ${what} ...`);
-  const { status, error } = spawnSync(program, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
+  const { status, error } = spawnSync(program, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'], env });
   if (status !== 0) fail(`${what} failed${error ? `: ${error.message}` : ` with exit code ${status}`}`);
   console.log(`dure: ${what}: done in ${(Number(process.hrtime.bigint() - started) / 1e9).toFixed(1)} s`);
 }
