@@ -103,10 +103,19 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [`| ${head.join(' | ')} |`, `|${head.map(() => '---|').join('')}`, ...rows.map((row) => `| ${row.join(' | ')} |`)];
 }
 
-/** Before other work on the machine, or behind it. */
+/** Before other work on the machine, or behind it. Linux weighs sessions first, then the processes in each. @see sched(7), autogroup */
 function precedence(): string {
-  const nice = getPriority();
-  return nice === 0 ? '' : `, everything of it at nice ${nice}`;
+  const session = Number(/nice (-?\d+)/.exec(readAutogroup())?.[1] ?? 0);
+  const own = getPriority();
+  return `${own === 0 ? '' : `, run at nice ${own}`}${session === 0 ? '' : `, run in a session at nice ${session} beside other work`}`;
+}
+
+function readAutogroup(): string {
+  try {
+    return readFileSync('/proc/self/autogroup', 'utf8');
+  } catch {
+    return ''; // A kernel without.
+  }
 }
 
 function machine(): string {
