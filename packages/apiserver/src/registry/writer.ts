@@ -76,7 +76,8 @@ export interface UpdateRequest {
 }
 
 const NAME_TRIES = 8;
-const CONFLICT_TRIES = 16;
+/** Each lost race is another's success, so trying costs nobody progress; the request's deadline ends it sooner where many write to one object at several servers. */
+const CONFLICT_TRIES = 256;
 
 /** Creates, updates and deletes of stored kinds. One instance serves every kind. */
 export class Writer {

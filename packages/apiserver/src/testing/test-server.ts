@@ -1,5 +1,5 @@
 import type { KindRegistry } from '@dure/api';
-import { type Clock, silentLogger, systemClock, systemRandom } from '@dure/foundation';
+import { type Clock, silentLogger, systemClock, systemRandom, uuid } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
 import { openMemoryStore, type Store } from '@dure/store';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../api-server.ts';
@@ -37,7 +37,7 @@ export async function startTestServer(
     { commonName: 'admin', organizations: ['system:masters'], usages: ['client auth'] },
     context,
   );
-  const store = options.store ?? openMemoryStore({ clock });
+  const store = options.store ?? (await openTestStore(clock));
   const server = createApiServer({
     kinds,
     random: systemRandom,
@@ -66,6 +66,14 @@ export async function startTestServer(
       if (options.store === undefined) await store[Symbol.asyncDispose]();
     },
   };
+}
+
+/** In memory; where `DURE_TEST_ETCD` names an etcd, there instead, behind a prefix of its own. */
+async function openTestStore(clock: Clock): Promise<Store> {
+  const endpoint = process.env.DURE_TEST_ETCD;
+  if (endpoint === undefined) return openMemoryStore({ clock });
+  const { openEtcdStore } = await import('@dure/store/etcd');
+  return openEtcdStore({ endpoints: [endpoint], prefix: `/${uuid(systemRandom)}`, clock: systemClock, log: silentLogger });
 }
 
 function kubeconfigOf(server: string, ca: string, cert: string, key: string): string {
