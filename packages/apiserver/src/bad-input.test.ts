@@ -10,6 +10,8 @@ import { parseListOptions } from './registry/list-options.ts';
 import { parsePatch, patched } from './registry/patch.ts';
 import { parseSelection } from './registry/selection.ts';
 import { parseRequestInfo } from './request/request-info.ts';
+import { testClient } from './testing/test-client.ts';
+import { startTestServer } from './testing/test-server.ts';
 import { ContinueTokens } from './watch/continue-token.ts';
 
 /** Take a failing run's seed back with DURE_SEED. */
@@ -36,6 +38,28 @@ const noise = fc.oneof(
   jsonText,
   fc.constantFrom('{}', 'null', '[]', '{"metadata":null}', '{"a":', '\u0000', 'k8s\u0000'),
 );
+
+const CONFIG_MAPS_PATH = '/api/v1/namespaces/default/configmaps';
+
+describe('a key that stands twice in YAML', () => {
+  const TEXT = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: twice}\ndata:\n  a: b\n  a: c\n';
+  it.each([
+    { method: 'POST', path: CONFIG_MAPS_PATH, contentType: 'application/yaml' },
+    { method: 'PATCH', path: `${CONFIG_MAPS_PATH}/twice`, contentType: 'application/apply-patch+yaml' },
+  ])('is refused, warned of or taken in $method $contentType, as the client asked', async ({ method, path, contentType }) => {
+    await using server = await startTestServer(new KindRegistry(builtinKinds));
+    await using client = testClient(server);
+    const send = (validation: string) =>
+      client.send(method, `${path}?fieldManager=test&dryRun=All&fieldValidation=${validation}`, { body: TEXT, contentType });
+    const strict = await send('Strict');
+    expect(strict.json).toMatchObject({ code: 400, reason: 'BadRequest' });
+    expect(strict.json.message).toContain('line 6: key "a" already set in map');
+    const warned = await send('Warn');
+    expect(warned).toMatchObject({ status: 201, json: { data: { a: 'c' } } });
+    expect(String(warned.headers.warning)).toContain('already set in map');
+    expect((await send('Ignore')).headers.warning).toBeUndefined();
+  });
+});
 
 describe(`hostile input costs an error and nothing else (DURE_SEED=${seed})`, () => {
   it('as a body of any format', () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { duplicateKeys, JsonTextError, parseJson } from './json-text.ts';
 import { negotiateOutput } from './media-type.ts';
 import { ProtobufError, protobufCodec } from './protobuf-codec.ts';
-import { parseYaml, YamlTextError } from './yaml-text.ts';
+import { parseYaml, repeatedYamlKey, YamlTextError } from './yaml-text.ts';
 
 describe('JSON text', () => {
   it('finds keys that stand twice, wherever they are', () => {
@@ -46,6 +46,14 @@ describe('YAML text', () => {
       d: { k: 1 },
       e: { k: 1 },
     });
+  });
+
+  it('takes the later of two keys, and names the first that stands twice', () => {
+    const text = 'a: 1\nb:\n  "c d": 1\n  "c d": 2\n';
+    expect(parseYaml(text)).toEqual({ a: 1, b: { 'c d': 2 } });
+    expect(repeatedYamlKey(text)).toBe('yaml: unmarshal errors:\n  line 4: key "c d" already set in map');
+    expect(repeatedYamlKey('{"a": 1,\n "a": 2}')).toBe('yaml: unmarshal errors:\n  line 2: key "a" already set in map');
+    expect(repeatedYamlKey('a: 1\nb: 1\n')).toBeUndefined();
   });
 
   it('refuses aliases that multiply', () => {

@@ -1,4 +1,4 @@
-import { boolYaml11Tag, CORE_SCHEMA, dump, load, mergeTag } from 'js-yaml';
+import { boolYaml11Tag, CORE_SCHEMA, dump, load, mergeTag, YAMLException } from 'js-yaml';
 
 /** The text is not YAML, several documents, or grows beyond bounds when its aliases are followed. */
 export class YamlTextError extends Error {
@@ -12,17 +12,33 @@ const SCHEMA = CORE_SCHEMA.withTags([boolYaml11Tag, mergeTag]);
 const NODES_MAX = 2_000_000;
 const DEPTH_MAX = 128;
 
-/** One YAML document as plain JSON data. @throws {YamlTextError} */
+/** One YAML document as plain JSON data; of keys that stand twice the later one counts. @throws {YamlTextError} */
 export function parseYaml(text: string): unknown {
   let value: unknown;
   try {
-    value = load(text, { schema: SCHEMA });
+    value = load(text, { schema: SCHEMA, json: true });
   } catch (cause) {
     throw new YamlTextError((cause as Error).message, { cause });
   }
   assertBounded(value);
   // Aliases share nodes; writers of the object must not meet the same one twice.
   return JSON.parse(JSON.stringify(value ?? null)) as unknown;
+}
+
+/** The first key that a map of `text` holds twice, in the words of upstream's decoder; `undefined` if there is none. @param text Known to parse. */
+export function repeatedYamlKey(text: string): string | undefined {
+  try {
+    load(text, { schema: SCHEMA });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof YAMLException) || error.mark === undefined) return undefined;
+    const { line, position } = error.mark;
+    // A quoted key is marked behind its quote.
+    const quote = /["']/.exec(text[position - 1] ?? '')?.[0];
+    const end = quote === undefined ? /[\s:,}]|$/ : new RegExp(quote);
+    const key = text.slice(position).split(end, 1)[0] ?? '';
+    return `yaml: unmarshal errors:\n  line ${line + 1}: key ${JSON.stringify(key)} already set in map`;
+  }
 }
 
 /** `value` as YAML with sorted keys, as upstream writes it. */

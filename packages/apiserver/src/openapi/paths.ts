@@ -2,10 +2,11 @@ import { type Json, type JsonObject, joinApiVersion, type KindDefinition, type K
 import { bodySchemaName, type Dialect, schemaName } from './schemas.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
+const STRATEGIC = 'application/strategic-merge-patch+json';
 const PATCH_TYPES: readonly string[] = [
   'application/json-patch+json',
   'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
+  STRATEGIC,
   'application/apply-patch+yaml',
 ];
 const BODY_TYPES: readonly string[] = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
@@ -176,7 +177,9 @@ class PathWriter {
       'x-kubernetes-group-version-kind': gvk,
     };
     const statuses = action === 'post' ? ['200', '201', '202'] : action === 'put' || action === 'patch' ? ['200', '201'] : ['200'];
-    const bodyTypes = action === 'patch' ? PATCH_TYPES : BODY_TYPES;
+    // Clients take from here which patches they may send: custom kinds have no merge keys.
+    const patchTypes = this.#version.schema.ref === undefined ? PATCH_TYPES.filter((type) => type !== STRATEGIC) : PATCH_TYPES;
+    const bodyTypes = action === 'patch' ? patchTypes : BODY_TYPES;
     if (this.#dialect === 'v2') {
       if (body !== undefined)
         query.push({
@@ -190,7 +193,7 @@ class PathWriter {
       );
       return {
         ...common,
-        consumes: action === 'patch' ? [...PATCH_TYPES] : ['*/*'],
+        consumes: action === 'patch' ? [...patchTypes] : ['*/*'],
         produces: [...BODY_TYPES],
         schemes: ['https'],
         parameters: query,

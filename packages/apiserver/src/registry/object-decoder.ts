@@ -32,7 +32,8 @@ export function decodeObject(call: RegistryCall, body: DecodedBody, validation: 
   object.apiVersion = apiVersionOf(call.kind);
   metaOf(object);
 
-  const faults = [...body.duplicates.map((path) => `duplicate field "${path}"`), ...unknown];
+  const repeated = body.repeatedKey === undefined ? [] : [body.repeatedKey];
+  const faults = [...repeated, ...body.duplicates.map((path) => `duplicate field "${path}"`), ...unknown];
   if (faults.length > 0 && validation === 'Strict') throw badRequest(`${refused}: strict decoding error: ${faults.join(', ')}`);
   if (validation === 'Warn') for (const fault of faults) call.warn(fault);
 

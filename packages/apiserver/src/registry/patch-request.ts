@@ -25,7 +25,14 @@ export function patchRequest(
   const strategic = version.schema.ref !== undefined;
   const patch = parsePatch(request.headers['content-type'], bytes, strategic);
   const options = parseWriteOptions(request.query, request.headers['user-agent'] ?? '', 'PatchOptions', patch.kind === 'apply');
-  if (patch.kind === 'apply') return { options, change: applyRequest(call, patch.object, options, part, book, now) };
+  if (patch.kind === 'apply') {
+    if (patch.repeatedKey !== undefined) {
+      const fault = `error converting YAML to JSON: ${patch.repeatedKey}`;
+      if (options.fieldValidation === 'Strict') throw badRequest(`error strict decoding YAML: ${fault}`);
+      if (options.fieldValidation === 'Warn') call.warn(fault);
+    }
+    return { options, change: applyRequest(call, patch.object, options, part, book, now) };
+  }
   const transform = (old: JsonObject): JsonObject => {
     const value = patched(patch, old, version.schema, book);
     if (typeof value !== 'object' || value === null) throw badRequest('the patch leaves no object');

@@ -14,13 +14,13 @@ import {
 import { applyPatch, type Operation, Pointer } from 'rfc6902';
 import { duplicateKeys, JsonTextError, parseJson } from '../encoding/json-text.ts';
 import { parseMediaType } from '../encoding/media-type.ts';
-import { parseYaml, YamlTextError } from '../encoding/yaml-text.ts';
+import { parseYaml, repeatedYamlKey, YamlTextError } from '../encoding/yaml-text.ts';
 
 /** A patch as it was sent. */
 export type Patch =
   | { readonly kind: 'json'; readonly operations: readonly Operation[] }
   | { readonly kind: 'merge' | 'strategic'; readonly patch: JsonObject; readonly duplicates: readonly string[] }
-  | { readonly kind: 'apply'; readonly object: JsonObject };
+  | { readonly kind: 'apply'; readonly object: JsonObject; readonly repeatedKey: string | undefined };
 
 const ACCEPTED = [
   'application/json-patch+json',
@@ -44,7 +44,7 @@ export function parsePatch(contentType: string | undefined, bytes: Uint8Array, s
       case 'application/json-patch+json':
         return { kind: 'json', operations: parseOperations(parseJson(text)) };
       case 'application/apply-patch+yaml':
-        return { kind: 'apply', object: objectOf(parseYaml(text)) };
+        return { kind: 'apply', object: objectOf(parseYaml(text)), repeatedKey: repeatedYamlKey(text) };
       default: {
         const patch = objectOf(parseJson(text));
         return { kind: type === 'application/merge-patch+json' ? 'merge' : 'strategic', patch, duplicates: duplicateKeys(text) };
