@@ -22,7 +22,7 @@ const QUOTED = /^\[\s*(?:'((?:\\.|[^'])*)'|"((?:\\.|[^"])*)")\s*\]/;
 const INDEX = /^\[\s*(-?\d+)\s*\]/;
 const SLICE = /^\[\s*(-?\d*)\s*:\s*(-?\d*)\s*\]/;
 const WILDCARD = /^(?:\[\s*\*\s*\]|\.\*)/;
-const FILTER = /^\[\?\(\s*@((?:\.[^\s=!<>()]+)*)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*\)\]/;
+const FILTER = /^\[\?\(\s*@((?:\.(?:\\.|[^\s=!<>().\\])+)*)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*\)\]/;
 
 /** @throws {JsonPathError} */
 export function parseJsonPath(text: string): JsonPath {

@@ -4,16 +4,13 @@ import { CelEvaluationError } from './cel-error.ts';
 
 /** Longer patterns are refused: compiling them costs more than any rule is worth. */
 const PATTERN_LENGTH_MAX = 1000;
-/** Counted repetition copies what it repeats. */
-const REPEAT_MAX = 1000;
+/** Steps of a compiled pattern. */
+const SIZE_MAX = 20_000;
 
 /** @throws {CelEvaluationError} The pattern is malformed, or too large. */
 export function compilePattern(pattern: string): RE2JS {
   if (pattern.length > PATTERN_LENGTH_MAX) throw new CelEvaluationError(`regular expression of more than ${PATTERN_LENGTH_MAX} characters`);
-  // Nested counts multiply; RE2 bounds the whole program, and this bounds it before anything is built.
-  let product = 1;
-  for (const match of pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) product *= Math.max(Number(match[2] || match[1]), 1);
-  if (product > REPEAT_MAX * 10) throw new CelEvaluationError(`regular expression is too large: ${pattern}`);
+  if (sizeOf(pattern) > SIZE_MAX) throw new CelEvaluationError(`regular expression is too large: ${pattern}`);
   try {
     return RE2JS.compile(pattern);
   } catch (cause) {
@@ -24,4 +21,30 @@ export function compilePattern(pattern: string): RE2JS {
 /** Upstream's price of matching: the text times the pattern, each at a fraction. */
 export function chargeMatch(text: string, pattern: string, budget: Budget): void {
   budget.charge(Math.ceil((text.length + 1) * 0.1) * Math.ceil(Math.max(pattern.length, 1) * 0.25));
+}
+
+/** About how many steps `pattern` compiles to: counted repetition copies what it repeats, and nested counts multiply. */
+function sizeOf(pattern: string): number {
+  const open: { sum: number; last: number }[] = [];
+  let group = { sum: 0, last: 0 };
+  const add = (size: number): void => {
+    group.sum += size;
+    group.last = size;
+  };
+  for (const [part] of pattern.matchAll(/\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d+(?:,\d*)?\}|[\s\S]/g)) {
+    const count = /^\{(\d+)(?:,(\d*))?\}$/.exec(part);
+    if (count !== null) {
+      const times = Math.max(Number(count[2] || count[1]), 1);
+      group.sum += group.last * (times - 1);
+      group.last *= times;
+    } else if (part === '(') {
+      open.push(group);
+      group = { sum: 0, last: 0 };
+    } else if (part === ')') {
+      const { sum } = group;
+      group = open.pop() ?? { sum: 0, last: 0 };
+      add(sum + 1);
+    } else add(1);
+  }
+  return group.sum + open.reduce((sum, outer) => sum + outer.sum, 0);
 }

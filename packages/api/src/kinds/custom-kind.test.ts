@@ -175,4 +175,10 @@ describe('JSON paths', () => {
   it.each(['.a[', '.a[?(x)]', '.a[?(@.b==c)]', '.a]'])('refuses %s', (path) => {
     expect(() => parseJsonPath(path)).toThrow(JsonPathError);
   });
+
+  it('takes no time to refuse a path that was made to take some', () => {
+    const before = performance.now();
+    expect(() => parseJsonPath(`.a[?(@${'.b'.repeat(5_000)})]`)).toThrow(JsonPathError);
+    expect(performance.now() - before).toBeLessThan(500);
+  });
 });
