@@ -107,7 +107,14 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 function precedence(): string {
   const session = Number(/nice (-?\d+)/.exec(readAutogroup())?.[1] ?? 0);
   const own = getPriority();
+  if (isRealTime()) return ', run at real-time priority beside other work';
   return `${own === 0 ? '' : `, run at nice ${own}`}${session === 0 ? '' : `, run in a session at nice ${session} beside other work`}`;
+}
+
+/** SCHED_FIFO or SCHED_RR, which children inherit. @see proc(5), field 41 of stat */
+function isRealTime(): boolean {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  return ['1', '2'].includes(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[38] ?? '');
 }
 
 function readAutogroup(): string {
