@@ -6,13 +6,14 @@ import type { ServedKind } from '../kind-registry.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../object-meta-validation.ts';
 import { builtinSchemas } from '../schema/builtin-book.ts';
 import { validateRequired } from '../schema/required-fields.ts';
+import { validateStructural } from '../schema/structural-validation.ts';
 
 /** Faults of a new object, after `prepareForCreate` and name generation. In the storage version. */
 export function validateNewObject({ definition, version }: ServedKind, object: JsonObject): FieldError[] {
   const { strategy, namespaced } = definition;
   return [
     ...validateObjectMeta(objectAt(object, 'metadata') ?? {}, namespaced, strategy.checkName),
-    ...(version.check?.(object) ?? []),
+    ...schemaFaults(version, object),
     ...ownFaults({ definition, version }, object),
   ];
 }
@@ -22,7 +23,7 @@ export function validateChangedObject({ definition, version }: ServedKind, objec
   const { strategy } = definition;
   return [
     ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
-    ...(version.check?.(object, old) ?? []),
+    ...schemaFaults(version, object, old),
     ...ownFaults({ definition, version }, object),
     ...(strategy.validateUpdate?.(object, old) ?? []),
   ];
@@ -32,9 +33,15 @@ export function validateChangedObject({ definition, version }: ServedKind, objec
 export function validateChangedStatus({ definition, version }: ServedKind, object: JsonObject, old: JsonObject): FieldError[] {
   return [
     ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
-    ...(version.check?.(object, old) ?? []),
+    ...schemaFaults(version, object, old),
     ...(definition.strategy.validateStatusUpdate?.(object, old) ?? []),
   ];
+}
+
+/** What a custom kind's schema finds wrong, and its rules where it has any. */
+function schemaFaults(version: ServedKind['version'], object: JsonObject, old?: JsonObject): FieldError[] {
+  if (version.check !== undefined) return version.check(object, old);
+  return version.structural === true ? validateStructural(object, version.schema, old) : [];
 }
 
 /** A built-in kind without rules of its own at least has what its schema requires. */
