@@ -201,7 +201,7 @@ describe.skipIf(unavailable !== undefined)(`images on a node${unavailable === un
     expect(await one.inside('host', `ls ${one.cluster.dataDir} 2>&1 | wc -l; cat /etc/shadow 2>&1 | grep -c root: || true`)).toMatch(
       /^[01]\n0\n$/,
     );
-    for (const name of ['web', 'once', 'shared', 'host']) await kubectl.run(['delete', '-f', example(name), '--wait=false']);
+    for (const name of ['web', 'once', 'shared', 'host']) await kubectl.run(['delete', '-f', example(name), '--now', '--wait=false']);
   });
 });
 

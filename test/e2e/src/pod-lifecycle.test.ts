@@ -203,10 +203,13 @@ describe.skipIf(unavailable !== undefined)(`the life of a Pod${unavailable === u
   });
 
   it("ends with the image's signal, or the Pod's, and kills what does not after its grace", async () => {
-    await one.ready('signal-image', 'stubborn');
+    await one.ready('signal-image', 'signal-own', 'stubborn');
     await using log = await kubectl.start(['logs', '-f', 'signal-image']);
     await kubectl.run(['delete', 'pod', 'signal-image', '--wait=true']);
     await log.waitForLine(/signal 3 \(SIGQUIT\) received/);
+    await using other = await kubectl.start(['logs', '-f', 'signal-own']);
+    await kubectl.run(['delete', 'pod', 'signal-own', '--wait=true']);
+    expect(await other.waitForLine(/^got/)).toBe('got USR1');
     const begun = performance.now();
     await kubectl.run(['delete', 'pod', 'stubborn', '--wait=true']);
     const tookMs = performance.now() - begun;
@@ -337,6 +340,11 @@ function objects({ busybox, web }: { readonly busybox: string; readonly web: str
     }),
     podObject('hook-fails', busybox, { ...sh('sleep 3600'), container: { lifecycle: { postStart: { exec: { command: ['false'] } } } } }),
     podObject('signal-image', web, { spec: { terminationGracePeriodSeconds: 10 } }),
+    podObject('signal-own', busybox, {
+      ...sh("trap 'echo got USR1; exit 0' USR1; trap 'echo got TERM; exit 0' TERM; while true; do sleep 0.1; done"),
+      spec: { os: { name: 'linux' }, terminationGracePeriodSeconds: 10 },
+      container: { lifecycle: { stopSignal: 'SIGUSR1' } },
+    }),
     ...['stubborn', 'stubborn-2'].map((name) =>
       podObject(name, busybox, { ...sh("trap '' TERM; while true; do sleep 1; done"), spec: { terminationGracePeriodSeconds: 3 } }),
     ),

@@ -130,6 +130,16 @@ describe.skipIf(unavailable !== undefined)(
       expect(state).toContain('running');
     });
 
+    it('looks around on the node', async () => {
+      await kubectl.run(['debug', `node/${one.node}`, `--image=${one.image('tools:1')}`, '--', 'sh', '-c', 'hostname; ls -d /host/etc']);
+      const helper = await eventually('its Pod', async () => {
+        const names = (await kubectl.run(['get', 'pods', '-o', 'name'])).split('\n');
+        return names.find((name) => name.startsWith(`pod/node-debugger-${one.node}`));
+      });
+      await kubectl.run(['wait', '--for=jsonpath={.status.phase}=Succeeded', helper, '--timeout=30s']);
+      expect(await kubectl.run(['logs', helper])).toBe(`${one.node}\n/host/etc\n`);
+    });
+
     it('refuses to stream with what is not there, in words', async () => {
       expect(await kubectl.fails(['exec', 'nobody', '--', 'true'])).toContain('pods "nobody" not found');
       expect(await kubectl.fails(['exec', 'talker', '-c', 'nobody', '--', 'true'])).toContain(

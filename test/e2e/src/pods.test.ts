@@ -294,6 +294,26 @@ describe.skipIf(unavailable !== undefined)(
       expect(await inside('host-processes', 'ps -eo args')).toContain('control-plane');
       expect(await inside('several', 'ip -o link | wc -l', 'a')).toBe('2\n');
     });
+
+    it('says in a condition and an Event which limits the kernel of this machine does not hold', async () => {
+      const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+      const unified = /^\d+ \d+ \S+ \/ (\S+) .* - cgroup2 /m.exec(mounts)?.[1] ?? '';
+      const held = new Set((await readFile(join(unified, 'cgroup.controllers'), 'utf8')).trim().split(' '));
+      const missing = ['cpu', 'memory', 'pids'].filter((controller) => !held.has(controller));
+      const { status } = await kubectl.json<{ status: { conditions: { type: string; status: string; message: string }[] } }>([
+        ...['get', 'node', one.node],
+      ]);
+      const condition = status.conditions.find(({ type }) => type === 'ResourceLimitsEnforced');
+      expect(condition?.status).toBe(missing.length === 0 ? 'True' : 'False');
+      for (const controller of missing) {
+        expect(condition?.message).toContain(`${controller} limits are not enforced`);
+        expect(await kubectl.run(['get', 'events', '-A', '--field-selector', 'reason=ControllersMissing'])).toContain(
+          `${controller} limits`,
+        );
+      }
+      // Such a Pod runs all the same.
+      await one.ready('environment');
+    });
   },
 );
 
