@@ -63,6 +63,7 @@ describe('pruning', () => {
     const node: SchemaNode = { type: 'object' };
     (node as { additionalProperties?: SchemaNode }).additionalProperties = node;
     expect(() => decoded(node, deep)).toThrow(DecodeError);
+    expect(() => decoded({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true }, deep)).toThrow(DecodeError);
   });
 
   it('makes no object of this language out of a field name', () => {

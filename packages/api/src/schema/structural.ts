@@ -62,11 +62,20 @@ class Pruner {
       const child = childNode(node, key);
       if (child !== undefined) {
         if (!isStrayNull(item, child) || child.default !== undefined) setOwn(result, key, this.value(item, child, at, depth));
-      } else if (node['x-kubernetes-preserve-unknown-fields'] === true) setOwn(result, key, cloneJson(item));
+      } else if (node['x-kubernetes-preserve-unknown-fields'] === true) setOwn(result, key, this.#copy(item, depth + 1));
       else if (node.additionalProperties === true) setOwn(result, key, this.value(item, undefined, at, depth));
       else this.unknown.push(`unknown field ${quoted(at)}`);
     }
     return result;
+  }
+
+  #copy(value: Json, depth: number): Json {
+    if (depth > DEPTH_MAX) throw new DecodeError('json: exceeded max depth');
+    if (Array.isArray(value)) return value.map((item) => this.#copy(item, depth + 1));
+    if (!isJsonObject(value)) return value;
+    const copy: JsonObject = {};
+    for (const [key, item] of Object.entries(value)) setOwn(copy, key, this.#copy(item, depth + 1));
+    return copy;
   }
 
   #itemNode(node: SchemaNode | undefined): SchemaNode | undefined {

@@ -120,6 +120,15 @@ describe('custom resources over HTTPS', () => {
     expect(answer.json.details.causes.map((cause: JsonObject) => cause.field)).toEqual(fields);
   });
 
+  it('answers a body of any depth, and lives on', async () => {
+    const nested = `${'{"n":'.repeat(20_000)}1${'}'.repeat(20_000)}`;
+    const answer = await client.send('POST', DATABASES, {
+      body: `{"apiVersion":"acid.example.org/v1","kind":"Database","metadata":{"name":"deep"},"spec":{"extra":${nested}}}`,
+    });
+    expect([answer.status, answer.json.reason]).toEqual([400, 'BadRequest']);
+    expect((await client.send('GET', DATABASES)).status).toBe(200);
+  });
+
   it('says why a rule failed in the words of the rule', async () => {
     const { json } = await post({ maxSyncReplicas: 1 }, 'bad');
     expect(json.message).toBe(
