@@ -26,7 +26,7 @@ export { Budget, EXPRESSION_COST_MAX, OBJECT_COST_MAX } from './cel/budget.ts';
 export { CelBudgetError, CelCompileError, CelEvaluationError } from './cel/cel-error.ts';
 export { BOOL, type CelType, DYN, INT, isAssignable, listOf, mapOf, optionalOf, STRING, showType } from './cel/cel-type.ts';
 export { CelMap, type CelValue, Optional } from './cel/cel-value.ts';
-export { CelCompiler, type Expression, type Variable } from './cel/expression.ts';
+export { CelCompiler, type Expression, type Variable as CelVariable } from './cel/expression.ts';
 export { SchemaValues, typeOfNode } from './cel/schema-values.ts';
 export { ruleFaults, ValidationRules } from './cel/validation-rules.ts';
 export type {
