@@ -122,7 +122,7 @@ describe.skipIf(unavailable !== undefined)(
     });
 
     it('rolls to a second image under constant load without a failed request, and back', async () => {
-      const load = new Load(`http://${await clusterIP('web')}/version`, 16, 10);
+      const load = new Load(`http://${await clusterIP('web')}/version`, 16, 10, 'fresh');
       await kubectl.run(['set', 'image', 'deployment/web', `web=${image('web:2')}`]);
       await kubectl.run(['rollout', 'status', 'deployment/web', '--timeout=90s']);
       await eventually('the old Pods to be gone', async () => ((await podsOf('app=web')).length === 3 ? true : undefined));

@@ -16,9 +16,13 @@ export class Load {
   readonly #bodies = new Map<string, number>();
   #answers = 0;
 
-  /** @param connections Clients, each with one kept-alive connection. @param everyMs Pause of each client between requests. */
-  constructor(url: string, connections: number, everyMs: number) {
-    this.#clients = Array.from({ length: connections }, () => this.#client(url, everyMs));
+  /**
+   * @param everyMs Pause of each client between requests.
+   * @param connections `kept`: one per client, and losing it is a failure. `fresh`: one per request, where servers may end, since a server that
+   * ends closes idle connections, and a request may be on its way on one of them: no proxy and no server can answer that.
+   */
+  constructor(url: string, clients: number, everyMs: number, connections: 'kept' | 'fresh' = 'kept') {
+    this.#clients = Array.from({ length: clients }, () => this.#client(url, everyMs, connections === 'fresh'));
   }
 
   /** Lets running requests end and gives what happened. */
@@ -28,11 +32,11 @@ export class Load {
     return { answers: this.#answers, failures: this.#failures, bodies: this.#bodies };
   }
 
-  async #client(url: string, everyMs: number): Promise<void> {
+  async #client(url: string, everyMs: number, reset: boolean): Promise<void> {
     const dispatcher = new Agent({ connections: 1, pipelining: 1 });
     while (!this.#stop.signal.aborted) {
       try {
-        const { statusCode, body } = await request(url, { dispatcher, headersTimeout: 10_000, bodyTimeout: 10_000 });
+        const { statusCode, body } = await request(url, { dispatcher, reset, headersTimeout: 10_000, bodyTimeout: 10_000 });
         const text = (await body.text()).trim();
         if (statusCode === 200) this.#bodies.set(text, (this.#bodies.get(text) ?? 0) + 1);
         else this.#failures.push(`status ${statusCode}`);
