@@ -274,6 +274,12 @@ async function withLevel(work: (level: ClassicLevel<Buffer, Buffer>) => Promise<
 }
 
 async function sizeOf(path: string): Promise<number> {
-  const sizes = await Promise.all((await readdir(path)).map(async (file) => (await stat(join(path, file))).size));
+  // LevelDB tidies up by itself: a file of the listing may have gone by now.
+  const sizeOfFile = (file: string): Promise<number> =>
+    stat(join(path, file)).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  const sizes = await Promise.all((await readdir(path)).map(sizeOfFile));
   return sizes.reduce((sum, size) => sum + size, 0);
 }
