@@ -2,13 +2,20 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { diffSnapshots, freePort, type HostSnapshot, runCommand, type TestRegistry, takeHostSnapshot } from '@dure/test-support';
+import {
+  diffSnapshots,
+  eventually,
+  freePort,
+  type HostSnapshot,
+  type Kubectl,
+  runCommand,
+  type TestRegistry,
+  takeHostSnapshot,
+} from '@dure/test-support';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BRIDGE_ADDRESS, clusterUnavailable, DNS_ADDRESS } from './addresses.ts';
 import { TestCluster } from './cluster.ts';
-import { eventually } from './eventually.ts';
-import type { Kubectl } from './kubectl.ts';
 import { Load } from './load.ts';
 import { pod, webDeployment } from './manifests.ts';
 import { ownRunDirectory } from './own-run-directory.ts';

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   busyboxImage,
+  eventually,
+  type Kubectl,
   pushImage,
   runCommand,
   scratchImage,
@@ -13,8 +15,6 @@ import {
 } from '@dure/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clusterUnavailable } from './addresses.ts';
-import { eventually } from './eventually.ts';
-import type { Kubectl } from './kubectl.ts';
 import { list, podObject } from './manifests.ts';
 import { OneNode } from './one-node.ts';
 

@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand, type TestRegistry } from '@dure/test-support';
+import { type Kubectl, runCommand, type TestRegistry } from '@dure/test-support';
 import { TestCluster } from './cluster.ts';
-import type { Kubectl } from './kubectl.ts';
 import { ownRunDirectory } from './own-run-directory.ts';
 import { registriesFor, registryWithImages } from './web-cluster.ts';
 

@@ -1,7 +1,6 @@
+import { eventually, type Kubectl } from '@dure/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clusterUnavailable } from './addresses.ts';
-import { eventually } from './eventually.ts';
-import type { Kubectl } from './kubectl.ts';
 import { list, podObject } from './manifests.ts';
 import { OneNode } from './one-node.ts';
 

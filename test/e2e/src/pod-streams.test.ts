@@ -1,10 +1,8 @@
 import { connect } from 'node:net';
-import { freePort } from '@dure/test-support';
+import { eventually, freePort, type Kubectl } from '@dure/test-support';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clusterUnavailable } from './addresses.ts';
-import { eventually } from './eventually.ts';
-import type { Kubectl } from './kubectl.ts';
 import { list, podObject } from './manifests.ts';
 import { OneNode } from './one-node.ts';
 import { inTerminal } from './terminal.ts';

@@ -1,9 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { eventually, type Kubectl } from '@dure/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clusterUnavailable, DNS_ADDRESS } from './addresses.ts';
-import { eventually } from './eventually.ts';
-import type { Kubectl } from './kubectl.ts';
 import { list, podObject } from './manifests.ts';
 import { OneNode } from './one-node.ts';
 

@@ -1,11 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
-import { runCommand } from '@dure/test-support';
+import { eventually, type Kubectl, runCommand } from '@dure/test-support';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clusterUnavailable, DNS_ADDRESS } from './addresses.ts';
-import { eventually } from './eventually.ts';
-import type { Kubectl } from './kubectl.ts';
 import { list, podObject } from './manifests.ts';
 import { OneNode } from './one-node.ts';
 

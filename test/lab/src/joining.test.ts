@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '@dure/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../../e2e/src/eventually.ts';
 import { emptyDisk } from './disk-image.ts';
 import { LabCluster } from './lab-cluster.ts';
 import { gatewayAddress, labUnavailable } from './lab-network.ts';

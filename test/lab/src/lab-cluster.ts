@@ -2,9 +2,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { busyboxImage, pushImage, RunningProcess, runCommand, startRegistry, type TestRegistry } from '@dure/test-support';
-import { eventually } from '../../e2e/src/eventually.ts';
-import { Kubectl } from '../../e2e/src/kubectl.ts';
+import {
+  busyboxImage,
+  eventually,
+  Kubectl,
+  pushImage,
+  RunningProcess,
+  runCommand,
+  startRegistry,
+  type TestRegistry,
+} from '@dure/test-support';
 import { directoryDisk } from './disk-image.ts';
 import { gatewayAddress, makeLabNetwork } from './lab-network.ts';
 

@@ -1,4 +1,4 @@
-import { eventually } from '../../e2e/src/eventually.ts';
+import { eventually } from '@dure/test-support';
 import { emulator } from './emulator.ts';
 import type { LabCluster } from './lab-cluster.ts';
 import { type ShellResult, VirtualMachine } from './virtual-machine.ts';

@@ -1,5 +1,4 @@
-import { eventually } from '../../e2e/src/eventually.ts';
-import type { Kubectl } from '../../e2e/src/kubectl.ts';
+import { eventually, type Kubectl } from '@dure/test-support';
 
 /** What tests read of a Pod. */
 export interface PodShape {

@@ -1,6 +1,6 @@
+import { eventually } from '@dure/test-support';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../../e2e/src/eventually.ts';
 import { LabCluster } from './lab-cluster.ts';
 import { labUnavailable } from './lab-network.ts';
 import { LabNode } from './lab-node.ts';

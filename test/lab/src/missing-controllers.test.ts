@@ -1,5 +1,5 @@
+import { eventually } from '@dure/test-support';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually } from '../../e2e/src/eventually.ts';
 import { LabCluster } from './lab-cluster.ts';
 import { labUnavailable } from './lab-network.ts';
 import { LabNode, type LabNodeOptions } from './lab-node.ts';

@@ -12,6 +12,7 @@ export {
   unpackedClosure,
   unpackPackages,
 } from './debian.ts';
+export { eventually } from './eventually.ts';
 export { diffSnapshots, type HostSnapshot, type SnapshotDiff, type SnapshotOptions, takeHostSnapshot } from './host-snapshot.ts';
 export {
   type BuiltBlob,
@@ -26,6 +27,7 @@ export {
 export { type PushTarget, pushImage, pushIndex } from './image-push.ts';
 export { busyboxImage, imagesUnavailable, type RecipeOptions, scratchImage, toolsImage, webImage } from './image-recipes.ts';
 export { debianKubectl, kubectlPath, kubectlUnavailable } from './kubectl.ts';
+export { Kubectl, type KubectlOptions } from './kubectl-client.ts';
 export { freePort } from './ports.ts';
 export { type CommandResult, type Exit, findProgram, RunningProcess, runCommand, type StartOptions } from './process.ts';
 export { type RegistryOptions, registryUnavailable, startRegistry, type TestRegistry } from './registry.ts';

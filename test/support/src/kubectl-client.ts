@@ -1,4 +1,5 @@
-import { kubectlPath, RunningProcess, runCommand } from '@dure/test-support';
+import { kubectlPath } from './kubectl.ts';
+import { RunningProcess, runCommand } from './process.ts';
 
 export interface KubectlOptions {
   readonly input?: string;
