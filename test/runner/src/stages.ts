@@ -25,19 +25,19 @@ export const ISOLATION = [
 export function planStages({ root }: Machine): readonly Stage[] {
   const needsRoot = root ? {} : { unavailable: 'needs root: it makes namespaces, mounts and cgroups' };
   return [
-    { name: 'types', kind: 'check', argv: ['tsc', '--noEmit', '-p', 'tsconfig.json'] },
+    { name: 'types', kind: 'check', argv: ['tsc', '--noEmit', '-p', 'infra/tsconfig.json'] },
     { name: 'lint', kind: 'check', argv: ['biome', 'check', '.'] },
     {
       name: 'import direction',
       kind: 'check',
       argv: ['depcruise', '--config', '.dependency-cruiser.cjs', '--no-cache', 'packages', 'apps', 'test'],
     },
-    { name: 'units', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.config.ts'] },
-    { name: 'node', kind: 'vitest', argv: ['vitest', 'run', '--config', 'vitest.node.config.ts'], ...needsRoot },
+    { name: 'units', kind: 'vitest', argv: ['vitest', 'run', '--config', 'test/runner/vitest/units.config.ts'] },
+    { name: 'node', kind: 'vitest', argv: ['vitest', 'run', '--config', 'test/runner/vitest/node.config.ts'], ...needsRoot },
     {
       name: 'end to end',
       kind: 'vitest',
-      argv: ['vitest', 'run', '--config', 'vitest.e2e.config.ts'],
+      argv: ['vitest', 'run', '--config', 'test/runner/vitest/e2e.config.ts'],
       prepare: ['tsx', 'test/e2e/src/prepare.ts'],
       isolated: true,
       ...needsRoot,
@@ -45,7 +45,7 @@ export function planStages({ root }: Machine): readonly Stage[] {
     {
       name: 'lab',
       kind: 'vitest',
-      argv: ['vitest', 'run', '--config', 'vitest.lab.config.ts'],
+      argv: ['vitest', 'run', '--config', 'test/runner/vitest/lab.config.ts'],
       prepare: ['tsx', 'test/lab/src/prepare.ts'],
       isolated: true,
       ...needsRoot,

@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { TallyReporter } from './test/runner/src/tally-reporter.ts';
+import { TallyReporter } from '../src/tally-reporter.ts';
 
 /** Unit tests stand beside the code; what needs root, machines or several workspaces lives in `test/` with a configuration of its own. */
 export default defineConfig({

@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { TallyReporter } from './test/runner/src/tally-reporter.ts';
+import { TallyReporter } from '../src/tally-reporter.ts';
 
 /** Tests that change this machine (namespaces, mounts, cgroups, links): as root, one file at a time. */
 export default defineConfig({

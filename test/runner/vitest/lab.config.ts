@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { TallyReporter } from './test/runner/src/tally-reporter.ts';
+import { TallyReporter } from '../src/tally-reporter.ts';
 
 /** Real Linux kernels in virtual machines: one file at a time, as root, in namespaces that the test runner makes. */
 export default defineConfig({
