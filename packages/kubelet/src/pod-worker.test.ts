@@ -113,6 +113,22 @@ describe('a pod on a node', () => {
     ]);
   });
 
+  it('starts containers in their order, each after the postStart hook of the one before', async () => {
+    await using node = await NodeFixture.start();
+    let endHook = (): void => undefined;
+    node.runtime.onExec = () => new Promise((resolve) => (endHook = () => resolve({ exitCode: 0, output: '' })));
+    const first = { ...web, name: 'first', lifecycle: { postStart: { exec: { command: ['prepare'] } } } };
+    await node.create({ containers: [first, { ...web, name: 'second', image: 'missing:1' }, { ...web, name: 'third' }] });
+    await node.until('the hook to run', () => node.runtime.log.some((line) => line.startsWith('exec')));
+    await node.settle();
+    expect(node.images.pulls.map(({ reference }) => reference)).toEqual([]);
+    expect(node.runtime.isRunning('third')).toBe(false);
+    endHook();
+    // One that cannot start does not hold up those behind it.
+    await node.until('third', () => node.runtime.isRunning('third'));
+    expect(node.runtime.isRunning('second')).toBe(false);
+  });
+
   it('is taken down with grace when deleted, sidecars last, and then removed from the API', async () => {
     await using node = await NodeFixture.start();
     await node.create({ initContainers: [{ ...web, name: 'proxy', restartPolicy: 'Always' }], containers: [web] });

@@ -65,6 +65,8 @@ export class PodWorker {
   readonly #messages = new Map<string, string | undefined>();
   readonly #release: (() => void)[] = [];
   readonly #hurry = new AbortController();
+  /** The regular container whose start is under way. */
+  #starting: string | undefined;
   #pod: Pod;
   #verdict: PodVerdict | undefined;
   #volumesReady = false;
@@ -321,8 +323,12 @@ export class PodWorker {
     const container = findContainer(this.#pod, start.name);
     const sandbox = readySandbox(observed);
     if (container === undefined || sandbox === undefined) return;
+    // Regular containers start in the Pod's order, each when the one before it has: what a postStart hook prepares may be for the next.
+    const inOrder = start.kind === 'regular';
+    if (inOrder && this.#starting !== undefined) return;
     const podIPs = this.#podIPs(observed);
     this.#operate(start.name, signal, async (stop) => {
+      using _turn = inOrder ? this.#takeTurn(start.name) : undefined;
       if (start.previousFinishedAtMs !== undefined) {
         this.#backoffs.set(start.name, raiseBackoff(this.#backoffs.get(start.name), start.previousFinishedAtMs));
       }
@@ -334,6 +340,15 @@ export class PodWorker {
       await startContainer(this.#deps, { pod: this.#pod, container, attempt: start.attempt, sandbox, podIPs, runningId }, stop);
       this.#waiting.delete(start.name);
     });
+  }
+
+  #takeTurn(name: string): Disposable {
+    this.#starting = name;
+    return {
+      [Symbol.dispose]: () => {
+        this.#starting = undefined;
+      },
+    };
   }
 
   async #stop(stop: ContainerStop, observed: PodObservation): Promise<void> {

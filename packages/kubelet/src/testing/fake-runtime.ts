@@ -21,6 +21,12 @@ interface FakeContainer {
 
 type Call = keyof RuntimeService;
 
+/** How a command that was executed ends. */
+export interface ExecOutcome {
+  readonly exitCode: number;
+  readonly output: string;
+}
+
 /**
  * A runtime in memory: containers run until a test ends them, or until they are stopped. Nothing of the host is touched.
  * `log` has every changing call in order; `failing` makes calls fail.
@@ -34,10 +40,7 @@ export class FakeRuntime implements RuntimeService {
   /** What a stopped container exits with. */
   stopExitCode = 143;
   /** What an exec of this command gives. */
-  onExec: (containerId: string, request: ExecRequest) => { readonly exitCode: number; readonly output: string } | Promise<never> = () => ({
-    exitCode: 0,
-    output: '',
-  });
+  onExec: (containerId: string, request: ExecRequest) => ExecOutcome | Promise<ExecOutcome> = () => ({ exitCode: 0, output: '' });
   /** Waited for before a container counts as stopped. */
   beforeStopped: (id: string, graceMs: number) => Promise<void> = () => Promise.resolve();
   enforcements: readonly Enforcement[] = [];
