@@ -48,6 +48,7 @@ function create(resource: string, object: JsonObject, more: Partial<AdmissionReq
     dryRun: false,
     user: admin,
     warn() {},
+    annotate() {},
     ...more,
   };
 }

@@ -121,7 +121,7 @@ async function admit(
   options: Readonly<Record<string, unknown>>,
   kind: string,
 ): Promise<void> {
-  const { info, user, warn, signal } = call;
+  const { info, user, warn, annotate, signal } = call;
   const request = {
     operation: 'CONNECT',
     group: '',
@@ -135,6 +135,7 @@ async function admit(
     dryRun: false,
     user,
     warn,
+    annotate,
   } as const;
   await deps.admission.mutate(request, signal);
   await deps.admission.validate(request, signal);

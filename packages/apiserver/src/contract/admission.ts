@@ -26,6 +26,11 @@ export interface AdmissionRequest {
   readonly user: UserInfo;
   /** Sends a Warning header with the answer. */
   warn(message: string): void;
+  /**
+   * Writes a note beside this request into the audit log. The key is a label key of whoever notes (`validation.policy.admission.k8s.io/validation_failure`);
+   * the first value of a key stands. Does nothing where the request is not audited.
+   */
+  annotate(key: string, value: string): void;
 }
 
 /**

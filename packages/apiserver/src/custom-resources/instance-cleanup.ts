@@ -63,5 +63,6 @@ export function callFor(definition: KindDefinition, object: JsonObject, user: Us
     user,
     signal,
     warn() {},
+    annotate() {},
   };
 }

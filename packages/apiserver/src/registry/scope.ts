@@ -13,6 +13,8 @@ export interface RegistryCall {
   readonly signal: AbortSignal;
   /** Sends a Warning header with the answer. */
   warn(message: string): void;
+  /** A note for the audit log. */
+  annotate(key: string, value: string): void;
 }
 
 /** How errors name the resource. */

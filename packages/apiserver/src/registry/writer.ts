@@ -401,6 +401,7 @@ export class Writer {
       dryRun: options.dryRun,
       user: call.user,
       warn: call.warn,
+      annotate: call.annotate,
     };
     await this.#deps.admission.mutate(request, call.signal);
     await between();

@@ -11,6 +11,8 @@ export interface ApiCall<Info extends RequestInfo = RequestInfo> {
   /** The request's own end, or its deadline. */
   readonly signal: AbortSignal;
   warn(message: string): void;
+  /** Writes a note beside this request into the audit log; the first value of a key stands. Does nothing where the request is not audited. */
+  annotate(key: string, value: string): void;
 }
 
 export type ResourceCall = ApiCall<ResourceRequestInfo>;

@@ -52,7 +52,7 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       setMaxListeners(0, signal); // A deletecollection waits for many writes at once.
       const user = await identify(deps, request, signal);
       await permit(deps, user, info, request.query, signal);
-      const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message) };
+      const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message), annotate() {} };
       // Raced with the deadline, since a client may take forever to send its body.
       const response = await abortable(dispatch(call, router, paths), signal);
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, longRunning);

@@ -87,6 +87,7 @@ export class ResourceRouter {
       user: call.user,
       signal: call.signal,
       warn: call.warn,
+      annotate: call.annotate,
     };
   }
 
