@@ -5,6 +5,7 @@ import type { ForwardRequest, ForwardResponse, PodDialer } from '../contract/nod
 import type { ApiResponse } from '../http/exchange.ts';
 import type { ResourceCall, ResourceHandler } from '../request/call.ts';
 import { type ConnectDeps, nodeOf } from './pod-streams.ts';
+import { serviceEndpoint } from './service-endpoint.ts';
 import { forwardedHeaders, tunnel } from './tunnel.ts';
 
 export interface ProxyDeps extends ConnectDeps {
@@ -31,17 +32,6 @@ interface PodShape extends KubeObject {
     readonly containers?: readonly { readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[] }[];
   };
   readonly status?: { readonly podIP?: string };
-}
-
-interface ServiceShape extends KubeObject {
-  readonly spec?: {
-    readonly ports?: readonly { readonly name?: string; readonly port: number; readonly targetPort?: number | string }[];
-  };
-}
-
-interface SliceShape extends KubeObject {
-  readonly endpoints?: readonly { readonly addresses: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[];
-  readonly ports?: readonly { readonly name?: string; readonly port?: number }[];
 }
 
 /** `proxy` of Pods, Services and Nodes, with every method and with upgrades. */
@@ -123,31 +113,9 @@ async function podTarget({ reads, pods }: ProxyDeps, namespace: string, { scheme
   return addressTarget(pods, host, number, scheme === 'https');
 }
 
-async function serviceTarget({ reads, pods, random }: ProxyDeps, namespace: string, { scheme, name, port }: ProxyName): Promise<Target> {
-  const service = (await reads.get('', 'services', namespace, name, { fresh: true })) as ServiceShape | undefined;
-  if (service === undefined) throw notFound({ group: '', resource: 'services' }, name);
-  const ports = service.spec?.ports ?? [];
-  const chosen =
-    port === '' && ports.length === 1
-      ? ports[0]
-      : ports.find((candidate) => (candidate.name ?? '') === port || String(candidate.port) === port);
-  if (chosen === undefined) throw serviceUnavailable(`no service port ${JSON.stringify(port)} found for service ${JSON.stringify(name)}`);
-  const slices = (await reads.list('discovery.k8s.io', 'endpointslices', {
-    namespace,
-    where: ({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === name,
-  })) as readonly SliceShape[];
-  const candidates = slices.flatMap(({ endpoints = [], ports: slicePorts = [] }) => {
-    const found = slicePorts.find((candidate) => (candidate.name ?? '') === (chosen.name ?? ''));
-    if (found?.port === undefined) return [];
-    const { port: targetPort } = found;
-    return endpoints
-      .filter(({ conditions }) => conditions?.ready !== false)
-      .flatMap(({ addresses }) => addresses.map((host) => ({ host, port: targetPort })));
-  });
-  if (candidates.length === 0) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
-  const picked = candidates[random.integer(candidates.length)] ?? candidates[0];
-  if (picked === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
-  return addressTarget(pods, picked.host, picked.port, scheme === 'https');
+async function serviceTarget(deps: ProxyDeps, namespace: string, { scheme, name, port }: ProxyName): Promise<Target> {
+  const { host, port: targetPort } = await serviceEndpoint(deps, namespace, name, port);
+  return addressTarget(deps.pods, host, targetPort, scheme === 'https');
 }
 
 function addressTarget(pods: PodDialer, host: string, port: number, tls: boolean): Target {
