@@ -20,7 +20,7 @@ describe('openClusterPki', () => {
   it('finds everything again, with keys that only root reads', async () => {
     const first = await openClusterPki(directory, names, context());
     expect(await openClusterPki(directory, names, context())).toEqual(first);
-    for (const key of ['ca', 'apiserver', 'apiserver-kubelet-client', 'admin', 'sa'])
+    for (const key of ['ca', 'apiserver', 'apiserver-kubelet-client', 'front-proxy-ca', 'front-proxy-client', 'admin', 'sa'])
       expect(statSync(join(directory, `${key}.key`)).mode & 0o777).toBe(0o600);
     expect(parseCertificate(first.admin.certificatePem)).toMatchObject({
       commonName: 'kubernetes-admin',

@@ -20,6 +20,10 @@ export interface ClusterPki {
   readonly serving: Identity;
   /** How the API server shows itself to node agents. */
   readonly kubeletClient: Identity;
+  /** Signs those who may say on whose behalf they ask: nobody but {@link frontProxyClient}. */
+  readonly frontProxyCa: Identity;
+  /** How the API server shows itself to extension API servers. */
+  readonly frontProxyClient: Identity;
   /** The first kubeconfig's user. */
   readonly admin: Identity;
   /** Signs ServiceAccount tokens. */
@@ -70,12 +74,23 @@ export async function openClusterPki(directory: string, names: ServerNames, cont
     () => true,
     () => createAuthority({ commonName: 'dure-ca' }, context),
   );
-  const issued = (name: string, options: CertificateOptions, fits: (pem: string) => boolean = () => true): Promise<Identity> =>
+  const frontProxyCa = await identity(
+    directory,
+    'front-proxy-ca',
+    () => true,
+    () => createAuthority({ commonName: 'dure-front-proxy-ca' }, context),
+  );
+  const issued = (
+    name: string,
+    options: CertificateOptions,
+    fits: (pem: string) => boolean = () => true,
+    authority: Identity = ca,
+  ): Promise<Identity> =>
     identity(
       directory,
       name,
       (pem) => isFresh(pem, context.clock.now()) && fits(pem),
-      () => issueCertificate(ca, options, context),
+      () => issueCertificate(authority, options, context),
     );
   return {
     ca,
@@ -87,6 +102,13 @@ export async function openClusterPki(directory: string, names: ServerNames, cont
       organizations: ['system:masters'],
       usages: ['client auth'],
     }),
+    frontProxyCa,
+    frontProxyClient: await issued(
+      'front-proxy-client',
+      { commonName: 'front-proxy-client', organizations: [], usages: ['client auth'] },
+      () => true,
+      frontProxyCa,
+    ),
     admin: await issued('admin', { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['client auth'] }),
     serviceAccountKeyPem: await keptFile(join(directory, 'sa.key'), () => createKeyPair().privateKeyPem),
   };

@@ -6,6 +6,7 @@ import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
 import {
   type ApiServer,
   bootstrapObjects,
+  clientAuthorities,
   clusterAccess,
   createApiServer,
   kubernetesEndpoints,
@@ -73,10 +74,12 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
     advertiseAddress: config.advertiseAddress,
     apiPort: config.port,
     clusterCA: pki.ca.certificatePem,
+    frontProxyCA: pki.frontProxyCa.certificatePem,
   };
   const client = createClient(server.transport(SYSTEM_USER, 'dure-bootstrap'), { userAgent: 'dure-bootstrap' });
   const refOf = refOfKinds(kinds);
   await ensureObjects(client, refOf, bootstrapObjects(facts), clock, signal);
+  await replaceObject(client, refOf, clientAuthorities(facts), signal);
   // Only an etcd may have other servers on it.
   const addresses = config.etcd === undefined ? undefined : new ServerAddresses({ client, refOf, facts, clock, log });
   if (addresses !== undefined) await addresses.update(signal);
@@ -134,8 +137,13 @@ export class ListenError extends Error {
   }
 }
 
-async function open(server: ApiServer, { host, port }: Config, { serving, ca }: ClusterPki): Promise<NetworkDoor> {
-  const tls = { cert: serving.certificatePem, key: serving.privateKeyPem, clientCa: ca.certificatePem };
+async function open(server: ApiServer, { host, port }: Config, { serving, ca, frontProxyCa }: ClusterPki): Promise<NetworkDoor> {
+  const tls = {
+    cert: serving.certificatePem,
+    key: serving.privateKeyPem,
+    clientCa: ca.certificatePem,
+    frontProxyCa: frontProxyCa.certificatePem,
+  };
   try {
     return await server.listen({ host, port }, tls);
   } catch (cause) {

@@ -1,5 +1,5 @@
 export { type ApiServer, type ApiServerOptions, createApiServer } from './api-server.ts';
-export { type BootstrapFacts, bootstrapObjects, kubernetesEndpoints } from './bootstrap/bootstrap-objects.ts';
+export { type BootstrapFacts, bootstrapObjects, clientAuthorities, kubernetesEndpoints } from './bootstrap/bootstrap-objects.ts';
 export { type ClusterAccess, type ClusterAccessOptions, clusterAccess } from './cluster-access.ts';
 export { type NodeDialerTls, nodeDialer, podDialer } from './connect/dialers.ts';
 export type { Admission, AdmissionOperation, AdmissionRequest } from './contract/admission.ts';

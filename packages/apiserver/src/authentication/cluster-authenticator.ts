@@ -5,6 +5,7 @@ import type { ObjectReader } from '../contract/object-reader.ts';
 import { ANONYMOUS_USER, type UserInfo } from '../contract/user.ts';
 import { userOfBootstrapToken } from './bootstrap-token.ts';
 import { userOfCertificate } from './certificate-authenticator.ts';
+import { userOfFrontProxy } from './request-header.ts';
 import type { ServiceAccountAuthenticator } from './service-account-authenticator.ts';
 
 const AUTHENTICATED = 'system:authenticated';
@@ -19,7 +20,7 @@ export interface ClusterAuthenticatorOptions {
 }
 
 /**
- * Client certificate first, then bearer token (ServiceAccount, bootstrap), then nobody.
+ * Front proxy first, then client certificate, then bearer token (ServiceAccount, bootstrap), then nobody.
  * @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/
  */
 export class ClusterAuthenticator implements Authenticator {
@@ -31,7 +32,10 @@ export class ClusterAuthenticator implements Authenticator {
     this.#options = options;
   }
 
-  async authenticate({ certificate, headers }: Credentials): Promise<Authenticated | undefined> {
+  async authenticate(credentials: Credentials): Promise<Authenticated | undefined> {
+    const { certificate, headers } = credentials;
+    const fronted = userOfFrontProxy(credentials);
+    if (fronted !== undefined) return { user: signedIn(fronted) };
     const named = certificate === undefined ? undefined : this.#ofCertificate(certificate);
     if (named !== undefined) return { user: named };
     const token = bearerToken(headers);
@@ -72,7 +76,10 @@ export class ClusterAuthenticator implements Authenticator {
 }
 
 function signedIn(user: UserInfo): UserInfo {
-  return user.groups.includes(AUTHENTICATED) ? user : { ...user, groups: [...user.groups, AUTHENTICATED] };
+  // A front proxy may speak for somebody whom it does not know itself.
+  return user.groups.includes(AUTHENTICATED) || user.groups.includes('system:unauthenticated')
+    ? user
+    : { ...user, groups: [...user.groups, AUTHENTICATED] };
 }
 
 /** From the Authorization header, or from a WebSocket's sub-protocol, where browsers can set no header. */

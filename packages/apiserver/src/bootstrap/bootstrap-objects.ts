@@ -1,4 +1,5 @@
 import type { JsonObject } from '@dure/api';
+import { FRONT_PROXY_NAMES, REMOTE_HEADERS } from '../authentication/request-header.ts';
 import { bootstrapRoles } from './bootstrap-roles.ts';
 
 export interface BootstrapFacts {
@@ -10,6 +11,8 @@ export interface BootstrapFacts {
   readonly apiPort: number;
   /** PEM. */
   readonly clusterCA: string;
+  /** PEM. Signs whom extension API servers believe on whose behalf they are asked. */
+  readonly frontProxyCA: string;
 }
 
 /** Namespaces first: everything else lies in them. In an order in which each can be created. */
@@ -20,7 +23,6 @@ export function bootstrapObjects(facts: BootstrapFacts): JsonObject[] {
     ),
     ...bootstrapRoles(),
     ...priorityClasses(),
-    clientAuthorities(facts),
     kubernetesService(facts),
     dnsService(facts),
   ];
@@ -104,12 +106,20 @@ function priorityClasses(): JsonObject[] {
   ];
 }
 
-/** Where extension API servers find whom to trust. */
-function clientAuthorities({ clusterCA }: BootstrapFacts): JsonObject {
+/** Where extension API servers find whom to trust; replaced at every start, since authorities may change. */
+export function clientAuthorities({ clusterCA, frontProxyCA }: BootstrapFacts): JsonObject {
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
-    data: { 'client-ca-file': clusterCA },
+    data: {
+      'client-ca-file': clusterCA,
+      'requestheader-client-ca-file': frontProxyCA,
+      'requestheader-allowed-names': JSON.stringify(FRONT_PROXY_NAMES),
+      'requestheader-username-headers': JSON.stringify([REMOTE_HEADERS.user]),
+      'requestheader-uid-headers': JSON.stringify([REMOTE_HEADERS.uid]),
+      'requestheader-group-headers': JSON.stringify([REMOTE_HEADERS.group]),
+      'requestheader-extra-headers-prefix': JSON.stringify([REMOTE_HEADERS.extraPrefix]),
+    },
   };
 }

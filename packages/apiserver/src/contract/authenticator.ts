@@ -8,11 +8,15 @@ export interface PeerCertificate {
   readonly authorized: boolean;
   /** Why it does not (`CERT_HAS_EXPIRED`, ...). */
   readonly authorizationError?: string;
+  /** The chain ends in the authority of front proxies: who shows it says in headers on whose behalf it asks. */
+  readonly frontProxy?: boolean;
 }
 
 export interface Credentials {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Every line of a header by itself, by its lower-case name; absent where no lines are known. */
+  readonly headerLines?: (name: string) => readonly string[];
   readonly certificate?: PeerCertificate;
   /** Address without port. */
   readonly remoteAddress: string;

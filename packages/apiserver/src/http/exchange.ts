@@ -10,6 +10,8 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   /** Lower-case names; repeated headers joined by ', '. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Every line of a header by itself, by its lower-case name; absent where the door knows no lines. */
+  readonly headerLines?: (name: string) => readonly string[];
   readonly remoteAddress: string;
   readonly certificate?: PeerCertificate;
   /** Set by the in-process door: such requests are authenticated already and not counted against the in-flight limits. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once, setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import http2 from 'node:http2';
@@ -8,6 +9,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { requestEntityTooLarge } from '@dure/api';
 import type { Logger } from '@dure/foundation';
+import { splitBundle } from '@dure/pki';
 import type { PeerCertificate } from '../contract/authenticator.ts';
 import type { ApiRequest, ApiResponse, RequestHandler } from './exchange.ts';
 
@@ -17,6 +19,8 @@ export interface DoorTls {
   readonly key: string;
   /** Authorities whose client certificates count as authorized; also offered to clients as a hint. */
   readonly clientCa: string;
+  /** Authorities of front proxies, whose certificates authorize nobody by themselves. Default: none. */
+  readonly frontProxyCa?: string;
 }
 
 export interface NetworkDoorOptions {
@@ -47,6 +51,11 @@ const HEADERS_TIMEOUT_MS = 30_000;
 const GZIP_BYTES_MIN = 128 * 1024;
 const gzipAsync = promisify(gzip);
 
+interface Authorities {
+  readonly clients: readonly X509Certificate[];
+  readonly frontProxies: readonly X509Certificate[];
+}
+
 type CompatRequest = http2.Http2ServerRequest | IncomingMessage;
 type CompatResponse = http2.Http2ServerResponse | ServerResponse;
 
@@ -64,6 +73,8 @@ export async function openNetworkDoor(
   let active = 0;
   let onIdle: (() => void) | undefined;
 
+  let authorities = authoritiesOf(tls);
+
   const server = http2.createSecureServer({
     ...contextOf(tls),
     allowHTTP1: true,
@@ -78,7 +89,7 @@ export async function openNetworkDoor(
 
   /** Shown in the handshake: read once for each connection, not for each request. */
   const peerOf = (socket: TLSSocket): PeerCertificate | undefined => {
-    const known = certificates.get(socket) ?? certificateOf(socket);
+    const known = certificates.get(socket) ?? certificateOf(socket, authorities);
     if (known !== undefined) certificates.set(socket, known);
     return known;
   };
@@ -165,7 +176,11 @@ export async function openNetworkDoor(
 
   return {
     address,
-    setSecureContext: (next) => server.setSecureContext(contextOf(next)),
+    setSecureContext(next) {
+      const nextAuthorities = authoritiesOf(next);
+      server.setSecureContext(contextOf(next));
+      authorities = nextAuthorities;
+    },
     async close() {
       const closed = server.listening ? once(server, 'close') : Promise.resolve();
       if (server.listening) server.close();
@@ -189,8 +204,30 @@ export async function openNetworkDoor(
   };
 }
 
-function contextOf(tls: DoorTls): { cert: string; key: string; ca: string; minVersion: 'TLSv1.2' } {
-  return { cert: tls.cert, key: tls.key, ca: tls.clientCa, minVersion: 'TLSv1.2' };
+function contextOf({ cert, key, clientCa, frontProxyCa }: DoorTls): { cert: string; key: string; ca: string[]; minVersion: 'TLSv1.2' } {
+  return { cert, key, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa], minVersion: 'TLSv1.2' };
+}
+
+/** Where there are two kinds of authorities TLS only tells that one of them vouches; which one is ours to find out. */
+function authoritiesOf({ clientCa, frontProxyCa }: DoorTls): Authorities | undefined {
+  if (frontProxyCa === undefined) return undefined;
+  const certificatesOf = (pem: string): X509Certificate[] => splitBundle(pem).map((one) => new X509Certificate(one));
+  return { clients: certificatesOf(clientCa), frontProxies: certificatesOf(frontProxyCa) };
+}
+
+/** Whether one of `authorities` signed the first of `chain`, directly or through the others, which nobody has put in order. */
+function isSignedBy(chain: readonly X509Certificate[], authorities: readonly X509Certificate[]): boolean {
+  const issued = (certificate: X509Certificate, issuer: X509Certificate): boolean =>
+    certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+  const [leaf, ...others] = chain;
+  const seen = new Set<X509Certificate>();
+  for (let current = leaf; current !== undefined && !seen.has(current); ) {
+    const link: X509Certificate = current;
+    if (authorities.some((authority) => issued(link, authority))) return true;
+    seen.add(link);
+    current = others.find((other) => other.ca && issued(link, other));
+  }
+  return false;
 }
 
 function socketOf(req: CompatRequest): TLSSocket {
@@ -212,6 +249,7 @@ function requestOf(
     path: mark < 0 ? url : url.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)),
     headers: headersOf(req),
+    headerLines: (name) => linesOf(req, name),
     remoteAddress: (socket as TLSSocket).remoteAddress ?? '',
     ...(certificate === undefined ? {} : { certificate }),
     body: () => readBody(req, bodyBytesMax),
@@ -231,7 +269,15 @@ function headersOf(req: CompatRequest): Readonly<Record<string, string>> {
   return headers;
 }
 
-function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
+function linesOf({ rawHeaders }: CompatRequest, name: string): readonly string[] {
+  const lines: string[] = [];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() === name) lines.push(rawHeaders[index + 1] ?? '');
+  }
+  return lines;
+}
+
+function certificateOf(socket: TLSSocket, authorities: Authorities | undefined): PeerCertificate | undefined {
   if (typeof socket.getPeerX509Certificate !== 'function') return undefined;
   let leaf: ReturnType<TLSSocket['getPeerX509Certificate']>;
   try {
@@ -240,16 +286,18 @@ function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
     return undefined; // The connection has gone meanwhile.
   }
   if (leaf === undefined) return undefined;
-  const chain: Uint8Array[] = [];
+  const chain: X509Certificate[] = [];
   let certificate: typeof leaf | undefined = leaf;
   while (certificate !== undefined && chain.length < 10) {
-    chain.push(certificate.raw);
+    chain.push(certificate);
     certificate = certificate.issuerCertificate;
   }
   const error = socket.authorizationError as unknown;
+  const vouched = socket.authorized;
   return {
-    chain,
-    authorized: socket.authorized,
+    chain: chain.map(({ raw }) => raw),
+    authorized: vouched && (authorities === undefined || isSignedBy(chain, authorities.clients)),
+    ...(vouched && authorities !== undefined && isSignedBy(chain, authorities.frontProxies) ? { frontProxy: true } : {}),
     ...(error ? { authorizationError: error instanceof Error ? error.message : String(error) } : {}),
   };
 }

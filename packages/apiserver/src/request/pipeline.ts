@@ -101,9 +101,15 @@ function deadlineOf({ clock, requestTimeoutMs }: PipelineDeps, request: ApiReque
 async function identify({ authenticator, authorizer }: PipelineDeps, request: ApiRequest, signal: AbortSignal): Promise<UserInfo> {
   let { user } = request;
   if (user === undefined) {
-    const { headers, certificate, remoteAddress, path } = request;
+    const { headers, headerLines, certificate, remoteAddress, path } = request;
     const authenticated = await authenticator.authenticate(
-      { headers, remoteAddress, path, ...(certificate === undefined ? {} : { certificate }) },
+      {
+        headers,
+        remoteAddress,
+        path,
+        ...(headerLines === undefined ? {} : { headerLines }),
+        ...(certificate === undefined ? {} : { certificate }),
+      },
       signal,
     );
     if (authenticated === undefined) throw unauthorized();
