@@ -712,6 +712,21 @@ export {
   quantityToUnits,
   subtractQuantities,
 } from './quantity.ts';
+export {
+  type Amounts,
+  addAmounts,
+  amountsJson,
+  amountsOf,
+  equalAmounts,
+  maxAmounts,
+  pickAmounts,
+  printAmounts,
+  subtractAmounts,
+} from './quota/amounts.ts';
+export { type CountedWrite, type QuotaEvaluator, quotaEvaluator, resourcesCountedAs } from './quota/evaluator.ts';
+export { type PodAmountsOptions, podLimits, podRequests } from './quota/pod-amounts.ts';
+export { type QuotaScope, quotaScopes } from './quota/scopes.ts';
+export { inScopes, totalUsage } from './quota/usage.ts';
 export { quoted } from './quoted.ts';
 export {
   apiServices,

@@ -2,6 +2,7 @@ import type { Clock, Random } from '@dure/foundation';
 import { admissionChain } from './admission/admission-chain.ts';
 import { certificateRequestIdentity } from './admission/certificate-request-identity.ts';
 import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
+import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { priority } from './admission/priority.ts';
@@ -13,6 +14,7 @@ import { keySet, openidConfiguration } from './authentication/oidc-discovery.ts'
 import { ServiceAccountAuthenticator } from './authentication/service-account-authenticator.ts';
 import { ServiceAccountIssuer } from './authentication/service-account-issuer.ts';
 import { signingKeyOf } from './authentication/service-account-keys.ts';
+import type { AnonymousConfig } from './authentication/oidc/authentication-config.ts';
 import { AuthorizerChain } from './authorization/authorizer-chain.ts';
 import { NodeAuthorizer } from './authorization/node-authorizer.ts';
 import { RbacAuthorizer } from './authorization/rbac-authorizer.ts';
@@ -22,6 +24,7 @@ import type { Authorizer } from './contract/authorizer.ts';
 import type { EvictionGuard } from './contract/eviction-guard.ts';
 import type { ObjectReader } from './contract/object-reader.ts';
 import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
+import type { TokenAuthenticator } from './contract/token-authenticator.ts';
 import { BudgetGuard } from './eviction/budget-guard.ts';
 
 export interface ClusterAccessOptions {
@@ -31,8 +34,10 @@ export interface ClusterAccessOptions {
   readonly jwksUri?: string;
   /** PEM of the key that signs them. */
   readonly serviceAccountKeyPem: string;
-  /** Whether requests without credentials are served as `system:anonymous`. */
-  readonly anonymous: boolean;
+  /** Which requests without credentials are served as `system:anonymous`; asked for each. Default: all. */
+  readonly anonymous?: () => AnonymousConfig;
+  /** Further sorts of bearer tokens, asked in this order. */
+  readonly tokens?: readonly TokenAuthenticator[];
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -49,7 +54,7 @@ export interface ClusterAccess {
 }
 
 export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
-  const { issuer, jwksUri = `${issuer}/openid/v1/jwks`, serviceAccountKeyPem, anonymous, clock, random } = options;
+  const { issuer, jwksUri = `${issuer}/openid/v1/jwks`, serviceAccountKeyPem, clock, random } = options;
   const key = signingKeyOf(serviceAccountKeyPem);
   const audiences = [issuer];
   return {
@@ -58,7 +63,9 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         serviceAccounts: new ServiceAccountAuthenticator({ issuers: [issuer], audiences, keys: [key], reader, clock }),
         reader,
         clock,
-        anonymous,
+        audiences,
+        anonymous: options.anonymous ?? (() => ({ enabled: true })),
+        tokens: options.tokens ?? [],
       }),
     authorizer: (reader) => new AuthorizerChain([new NodeAuthorizer(reader), new RbacAuthorizer(reader)]),
     // In upstream's order: what fills in comes before what judges.
@@ -66,6 +73,7 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
       admissionChain([
         namespaceLifecycle(reader),
         certificateRequestIdentity,
+        limitRanger(reader),
         serviceAccount(reader, random),
         nodeRestriction(reader),
         taintNodesByCondition,

@@ -1,12 +1,11 @@
-import type { JsonObject, KubeObject } from '@dure/api';
+import type { JsonObject } from '@dure/api';
 import { seededRandom } from '@dure/foundation';
 import { describe, expect, it } from 'vitest';
 import { AuthorizerChain } from '../authorization/authorizer-chain.ts';
 import { RbacAuthorizer } from '../authorization/rbac-authorizer.ts';
 import type { AdmissionRequest } from '../contract/admission.ts';
-import type { ObjectReader } from '../contract/object-reader.ts';
 import type { UserInfo } from '../contract/user.ts';
-import { type AdmissionPlugin, admissionChain } from './admission-chain.ts';
+import { admit, createRequest as create, readerOf } from '../testing/admission-bench.ts';
 import { certificateRequestIdentity } from './certificate-request-identity.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
@@ -17,50 +16,7 @@ import { rbacEscalation } from './rbac-escalation.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 
-function readerOf(objects: Readonly<Record<string, readonly unknown[]>>): ObjectReader {
-  const all = (group: string, resource: string) => (objects[`${group}/${resource}`] ?? []) as readonly KubeObject[];
-  return {
-    get: async (group, resource, namespace, name) =>
-      all(group, resource).find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
-    list: async (group, resource, { namespace } = {}) =>
-      all(group, resource).filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
-    peek: () => undefined,
-    revisionOf: () => 0,
-  };
-}
-
-const admin: UserInfo = { name: 'admin', groups: ['system:masters'] };
 const node1: UserInfo = { name: 'system:node:node-1', groups: ['system:nodes'] };
-const signal = new AbortController().signal;
-
-function create(resource: string, object: JsonObject, more: Partial<AdmissionRequest> = {}): AdmissionRequest {
-  return {
-    operation: 'CREATE',
-    group: '',
-    version: 'v1',
-    kind: '',
-    resource,
-    subresource: '',
-    namespace: 'default',
-    name: '',
-    object: structuredClone(object),
-    options: {},
-    dryRun: false,
-    user: admin,
-    warn() {},
-    annotate() {},
-    ...more,
-  };
-}
-
-/** Runs both stages and gives the object as it would be stored. */
-async function admit(plugin: AdmissionPlugin, request: AdmissionRequest): Promise<JsonObject> {
-  const chain = admissionChain([plugin]);
-  await chain.mutate(request, signal);
-  await chain.validate(request, signal);
-  return request.object ?? {};
-}
-
 const specOf = (object: JsonObject) => object.spec as JsonObject;
 const podOf = (spec: JsonObject = {}): JsonObject => ({
   metadata: { name: 'web-0', namespace: 'default' },
