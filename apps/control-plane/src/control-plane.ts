@@ -44,7 +44,6 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const access = clusterAccess({
     issuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
     serviceAccountKeyPem: pki.serviceAccountKeyPem,
-    anonymous: true,
     clock,
     random,
   });

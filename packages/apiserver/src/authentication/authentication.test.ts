@@ -34,13 +34,16 @@ const reader: ObjectReader = {
 };
 
 const clock = new FakeClock();
+const { signal } = new AbortController();
 const key = newKey();
 const tokens = new ServiceAccountIssuer({ issuer, audiences: [issuer], key, reader, clock, random: seededRandom(1) });
 const authenticator = new ClusterAuthenticator({
   serviceAccounts: new ServiceAccountAuthenticator({ issuers: [issuer], audiences: [issuer], keys: [key], reader, clock }),
   reader,
   clock,
-  anonymous: true,
+  audiences: [issuer],
+  anonymous: () => ({ enabled: true }),
+  tokens: [],
 });
 const account = object('ServiceAccount', 'web');
 
@@ -52,7 +55,10 @@ beforeEach(() => {
 });
 
 const signIn = (token: string) =>
-  authenticator.authenticate({ headers: { authorization: `Bearer ${token}` }, remoteAddress: '127.0.0.1', path: '/' } as Credentials);
+  authenticator.authenticate(
+    { headers: { authorization: `Bearer ${token}` }, remoteAddress: '127.0.0.1', path: '/' } as Credentials,
+    signal,
+  );
 const issue = async (spec: Record<string, unknown> = {}) =>
   (await tokens.issue(account, { spec } as never)).status as { token: string; expirationTimestamp: string };
 const boundToPod = { boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'web-0', uid: 'uid-web-0' } };
@@ -93,7 +99,7 @@ describe('ServiceAccount tokens', () => {
     const forged = new ServiceAccountIssuer({ issuer, audiences: [issuer], key: newKey(), reader, clock, random: seededRandom(2) });
     const { token } = (await forged.issue(account, { spec: {} } as never)).status as { token: string };
     await expect(signIn(token)).rejects.toMatchObject({ status: { code: 401 } });
-    expect(await authenticator.reviewToken((await issue({ audiences: ['vault'] })).token, ['vault'])).toMatchObject({
+    expect(await authenticator.reviewToken((await issue({ audiences: ['vault'] })).token, ['vault'], signal)).toMatchObject({
       authenticated: { audiences: ['vault'] },
     });
   });
@@ -142,23 +148,28 @@ describe('bootstrap tokens', () => {
 describe('other credentials', () => {
   it('make nobody of a bad token, and anonymous of none', async () => {
     await expect(signIn('nonsense')).rejects.toMatchObject({ status: { code: 401 } });
-    expect((await authenticator.authenticate({ headers: {}, remoteAddress: '127.0.0.1', path: '/' }))?.user.name).toBe('system:anonymous');
+    expect((await authenticator.authenticate({ headers: {}, remoteAddress: '127.0.0.1', path: '/' }, signal))?.user.name).toBe(
+      'system:anonymous',
+    );
   });
 
   it('take a token from a WebSocket sub-protocol', async () => {
     const { token } = await issue();
     const protocol = `v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`;
-    const signedIn = await authenticator.authenticate({
-      headers: { 'sec-websocket-protocol': protocol },
-      remoteAddress: '127.0.0.1',
-      path: '/',
-    });
+    const signedIn = await authenticator.authenticate(
+      {
+        headers: { 'sec-websocket-protocol': protocol },
+        remoteAddress: '127.0.0.1',
+        path: '/',
+      },
+      signal,
+    );
     expect(signedIn?.user.name).toBe('system:serviceaccount:default:web');
   });
 
   it('ignore a certificate that is not of our authority', async () => {
     const certificate = { chain: [new Uint8Array([1, 2, 3])], authorized: false };
-    expect((await authenticator.authenticate({ headers: {}, certificate, remoteAddress: '127.0.0.1', path: '/' }))?.user.name).toBe(
+    expect((await authenticator.authenticate({ headers: {}, certificate, remoteAddress: '127.0.0.1', path: '/' }, signal))?.user.name).toBe(
       'system:anonymous',
     );
   });

@@ -27,7 +27,15 @@ describe('who a front proxy speaks for', () => {
     serving = await issueCertificate(cluster, { commonName: 'api', organizations: [], usages: ['server auth'], ...addresses }, context);
     proxy = await issueCertificate(proxies, { commonName: 'front-proxy-client', organizations: [], usages: ['client auth'] }, context);
     server = await startTestServer(new KindRegistry(builtinKinds), {
-      authenticator: (reader) => new ClusterAuthenticator({ serviceAccounts: noTokens, reader, clock: systemClock, anonymous: true }),
+      authenticator: (reader) =>
+        new ClusterAuthenticator({
+          serviceAccounts: noTokens,
+          reader,
+          clock: systemClock,
+          audiences: [],
+          anonymous: () => ({ enabled: true }),
+          tokens: [],
+        }),
       authorizer: () => ({
         authorize: async () => ({ decision: 'allow' }),
         rulesFor: async () => ({ resourceRules: [], nonResourceRules: [], incomplete: false }),

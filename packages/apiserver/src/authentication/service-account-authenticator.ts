@@ -36,9 +36,10 @@ export class ServiceAccountAuthenticator {
     }
   }
 
-  /** @param audiences Default: this server's own. @throws {Error} Why the token is not good. */
-  async authenticate(token: string, audiences: readonly string[] = this.#options.audiences): Promise<Authenticated> {
-    const { keys, issuers, clock } = this.#options;
+  /** @param asked Audiences; empty: this server's own. @throws {Error} Why the token is not good. */
+  async authenticate(token: string, asked: readonly string[]): Promise<Authenticated> {
+    const { keys, issuers, clock, audiences: own } = this.#options;
+    const audiences = asked.length === 0 ? own : asked;
     const { payload } = await jwtVerify(
       token,
       ({ kid, alg }) => {

@@ -1,3 +1,4 @@
+export { type OidcProvider, startOidcProvider } from './oidc-provider.ts';
 export { admitAll, allowKnown, certificateNames } from './open-parts.ts';
 export { type Answer, type TestClient, testClient } from './test-client.ts';
 export { startTestServer, type TestServer } from './test-server.ts';
