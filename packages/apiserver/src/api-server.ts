@@ -13,6 +13,7 @@ import type { MetricsSource } from './contract/metrics-source.ts';
 import type { NodeDialer, PodDialer } from './contract/node-dialer.ts';
 import type { ObjectReader } from './contract/object-reader.ts';
 import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
+import type { StatusSwap } from './contract/status-swap.ts';
 import type { UserInfo } from './contract/user.ts';
 import { DefinitionController } from './custom-resources/definition-controller.ts';
 import { Discovery } from './discovery/discovery.ts';
@@ -34,6 +35,7 @@ import { OpenApi, openApiHandler } from './openapi/openapi.ts';
 import { CacheSet, objectReader } from './registry/cache-set.ts';
 import type { KindHooks } from './registry/kind-hooks.ts';
 import { Reader } from './registry/reader.ts';
+import { statusSwap } from './registry/status-swap.ts';
 import { runUpkeep, type UpkeepOptions } from './registry/upkeep.ts';
 import { Writer } from './registry/writer.ts';
 import type { PathHandler, ResourceHandler } from './request/call.ts';
@@ -61,7 +63,7 @@ export interface ApiServerOptions {
   /** The makers get the server's own reads, so that they need no client. */
   readonly authenticator: (reads: ObjectReader) => Authenticator;
   readonly authorizer: (reads: ObjectReader) => Authorizer;
-  readonly admission: (reads: ObjectReader, authorizer: Authorizer) => Admission;
+  readonly admission: (reads: ObjectReader, authorizer: Authorizer, statuses: StatusSwap) => Admission;
   /** Absent: `serviceaccounts/token` is refused. */
   readonly serviceAccountTokens?: (reads: ObjectReader) => ServiceAccountTokens;
   /** Absent: every eviction is allowed. */
@@ -131,7 +133,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const upkeep = runUpkeep(store, caches, clock, log, options.upkeep ?? {}, signal);
   const authenticator = options.authenticator(reads);
   const authorizer = options.authorizer(reads);
-  const admission = options.admission(reads, authorizer);
+  const admission = options.admission(reads, authorizer, statusSwap(store));
 
   const protobuf = protobufCodec();
   const presenter = new Presenter({ encodings: new EncodingCache(ENCODINGS_BYTES_MAX), protobuf, clock });

@@ -7,6 +7,7 @@ import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { priority } from './admission/priority.ts';
 import { rbacEscalation } from './admission/rbac-escalation.ts';
+import { resourceQuota } from './admission/resource-quota.ts';
 import { serviceAccount } from './admission/service-account.ts';
 import { taintNodesByCondition } from './admission/taint-nodes-by-condition.ts';
 import { ClusterAuthenticator } from './authentication/cluster-authenticator.ts';
@@ -24,6 +25,7 @@ import type { Authorizer } from './contract/authorizer.ts';
 import type { EvictionGuard } from './contract/eviction-guard.ts';
 import type { ObjectReader } from './contract/object-reader.ts';
 import type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
+import type { StatusSwap } from './contract/status-swap.ts';
 import type { TokenAuthenticator } from './contract/token-authenticator.ts';
 import { BudgetGuard } from './eviction/budget-guard.ts';
 
@@ -46,7 +48,7 @@ export interface ClusterAccessOptions {
 export interface ClusterAccess {
   authenticator(reads: ObjectReader): Authenticator;
   authorizer(reads: ObjectReader): Authorizer;
-  admission(reads: ObjectReader, authorizer: Authorizer): Admission;
+  admission(reads: ObjectReader, authorizer: Authorizer, statuses: StatusSwap): Admission;
   serviceAccountTokens(reads: ObjectReader): ServiceAccountTokens;
   eviction(reads: ObjectReader): EvictionGuard;
   /** What those need who verify ServiceAccount tokens by themselves. */
@@ -69,7 +71,7 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
       }),
     authorizer: (reader) => new AuthorizerChain([new NodeAuthorizer(reader), new RbacAuthorizer(reader)]),
     // In upstream's order: what fills in comes before what judges.
-    admission: (reader, authorizer) =>
+    admission: (reader, authorizer, statuses) =>
       admissionChain([
         namespaceLifecycle(reader),
         certificateRequestIdentity,
@@ -80,6 +82,7 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         priority(reader),
         defaultTolerationSeconds,
         rbacEscalation(authorizer, new RbacAuthorizer(reader)),
+        resourceQuota(reader, statuses, clock),
       ]),
     serviceAccountTokens: (reader) => new ServiceAccountIssuer({ issuer, audiences, key, reader, clock, random }),
     eviction: (reader) => new BudgetGuard(reader, clock),

@@ -3,7 +3,6 @@ import {
   amountsJson,
   amountsOf,
   compareQuantities,
-  forbiddenRequest,
   formatQuantity,
   type JsonObject,
   objectAt,
@@ -17,6 +16,7 @@ import type { AdmissionRequest } from '../contract/admission.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
 import { type AdmissionPlugin, writes } from './admission-chain.ts';
 import { asObject, objectsIn, textIn } from './pod-shape.ts';
+import { refusal } from './refusal.ts';
 
 const ANNOTATION = 'kubernetes.io/limit-ranger';
 
@@ -39,7 +39,7 @@ export function limitRanger(reader: ObjectReader): AdmissionPlugin {
         const faults = [...new Set(request.resource === 'pods' ? podFaults(request.object, item) : claimFaults(request.object, item))];
         if (faults.length === 0) continue;
         const why = faults.length === 1 ? (faults[0] ?? '') : `[${faults.join(', ')}]`;
-        throw forbiddenRequest({ group: request.group, resource: request.resource }, request.name, why);
+        throw refusal(request, why);
       }
     },
   };

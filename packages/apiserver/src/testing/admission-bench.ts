@@ -37,6 +37,7 @@ export function createRequest(resource: string, object: JsonObject, more: Partia
     dryRun: false,
     user: admin,
     warn() {},
+    annotate() {},
     ...more,
   };
 }
