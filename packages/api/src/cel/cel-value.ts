@@ -35,7 +35,8 @@ export type CelValue =
   | Duration
   | Optional
   | TypeName
-  | Opaque;
+  | Opaque
+  | LibraryValue;
 
 export type CelKey = string | bigint | boolean;
 
@@ -108,6 +109,17 @@ export class Opaque {
   }
 }
 
+/** A value that only one library knows: it is equal to nothing but itself. */
+export class LibraryValue {
+  readonly type: CelType;
+  readonly content: unknown;
+
+  constructor(type: CelType, content: unknown) {
+    this.type = type;
+    this.content = content;
+  }
+}
+
 export const QUANTITY = opaque('kubernetes.Quantity');
 export const IP = opaque('net.IP');
 export const CIDR = opaque('net.CIDR');
@@ -147,6 +159,7 @@ export function typeOfValue(value: CelValue): CelType {
   if (value instanceof Duration) return DURATION;
   if (value instanceof Optional) return optionalOf(DYN);
   if (value instanceof TypeName) return TYPE;
+  if (value instanceof LibraryValue) return value.type;
   return OPAQUE_TYPES[value.content.kind];
 }
 

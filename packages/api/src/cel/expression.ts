@@ -4,6 +4,7 @@
  * @see https://github.com/google/cel-spec/blob/master/doc/langdef.md
  */
 import { type ASTNode, Environment, ParseError } from '@marcbachmann/cel-js';
+import { authorizerFunctions } from './authorizer-functions.ts';
 import { Budget, EXPRESSION_COST_MAX } from './budget.ts';
 import { CelCompileError, CelEvaluationError, locatedMessage } from './cel-error.ts';
 import {
@@ -44,8 +45,34 @@ import { arithmetic, arithmeticType, int64, standardFunctions, TYPE_NAMES } from
 import { textFunctions } from './text-functions.ts';
 
 export interface Variable {
+  /** Also with one dot: `variables.sum`, `authorizer.requestResource`. */
   readonly name: string;
   readonly type: CelType;
+}
+
+/** The value of a variable that is made when it is first read, if it ever is. What goes wrong then goes wrong at the place that reads it. */
+export class Deferred {
+  readonly #make: (budget: Budget) => CelValue;
+  #made: { readonly value: CelValue } | { readonly error: CelEvaluationError } | undefined;
+
+  constructor(make: (budget: Budget) => CelValue) {
+    this.#make = make;
+  }
+
+  /** @throws {CelEvaluationError} @throws {CelBudgetError} */
+  value(budget: Budget): CelValue {
+    if (this.#made === undefined) {
+      try {
+        this.#made = { value: this.#make(budget) };
+      } catch (error) {
+        // Only what would happen again is remembered: an answer that is still on its way comes.
+        if (!(error instanceof CelEvaluationError)) throw error;
+        this.#made = { error };
+      }
+    }
+    if ('error' in this.#made) throw this.#made.error;
+    return this.#made.value;
+  }
 }
 
 /** A compiled expression. */
@@ -57,7 +84,7 @@ export interface Expression {
    * @param values Of the variables, in the order they were given.
    * @throws {CelEvaluationError} @throws {CelBudgetError} Within `budget`, and never more than one expression may cost.
    */
-  evaluate(values: readonly CelValue[], budget: Budget): CelValue;
+  evaluate(values: readonly (CelValue | Deferred)[], budget: Budget): CelValue;
 }
 
 /** Longer text is no rule. */
@@ -84,7 +111,13 @@ const NUMBER_KINDS: ReadonlySet<CelType['kind']> = new Set(['int', 'uint', 'doub
 /** Compiles expressions. Keep one where many are compiled: making it costs more than compiling does. */
 export class CelCompiler {
   readonly #parser = new Environment({ enableOptionalTypes: true, unlistedVariablesAreDyn: true, limits: LIMITS });
-  readonly #functions = new OverloadTable([...standardFunctions, ...textFunctions, ...listFunctions, ...kubernetesFunctions]);
+  readonly #functions = new OverloadTable([
+    ...standardFunctions,
+    ...textFunctions,
+    ...listFunctions,
+    ...kubernetesFunctions,
+    ...authorizerFunctions,
+  ]);
 
   /** @throws {CelCompileError} */
   compile(text: string, variables: readonly Variable[]): Expression {
@@ -129,7 +162,7 @@ interface Scope {
 
 interface Frame {
   /** Variables that are being iterated over are set anew for each step. */
-  readonly slots: (CelValue | undefined)[];
+  readonly slots: (CelValue | Deferred | undefined)[];
   readonly budget: Budget;
 }
 
@@ -178,8 +211,11 @@ class Builder {
         return this.#literal(node.args, node);
       case 'id':
         return this.#identifier(node.args, node, scope);
-      case '.':
+      case '.': {
+        const qualified = this.#qualified(node, scope);
+        if (qualified !== undefined) return this.#identifier(qualified, node, scope);
         return this.#select(this.build(node.args[0], scope), node.args[1], node);
+      }
       case '.?':
         return this.#optionalSelect(this.build(node.args[0], scope), node.args[1], node);
       case '[]':
@@ -226,12 +262,19 @@ class Builder {
     this.slotsRead.add(slot);
     return {
       type,
-      run({ slots }) {
+      run({ slots, budget }) {
         const value = slots[slot];
         if (value === undefined) throw new CelEvaluationError(`no such attribute: ${name}`);
-        return value;
+        return value instanceof Deferred ? value.value(budget) : value;
       },
     };
+  }
+
+  /** The variable that `a.b` as a whole is, where there is one of that name. */
+  #qualified(node: ASTNode, scope: Scope | undefined): string | undefined {
+    if (node.op !== '.' || node.args[0].op !== 'id') return undefined;
+    const name = `${node.args[0].args}.${node.args[1]}`;
+    return lookUp(scope, name) === undefined ? undefined : name;
   }
 
   /** The type of a field or entry. */
@@ -533,6 +576,7 @@ class Builder {
   #has(args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
     const [field] = args;
     if (args.length !== 1 || field?.op !== '.') throw this.#fail('invalid argument to has() macro', node);
+    if (this.#qualified(field, scope) !== undefined) return { type: BOOL, run: () => true };
     const operand = this.build(field.args[0], scope);
     const name = field.args[1];
     this.#memberType(operand.type, name, field);

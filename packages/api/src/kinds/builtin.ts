@@ -222,7 +222,7 @@ const extensionKinds: readonly KindDefinition[] = [
   defineKind({ ...ADMISSION, kind: 'MutatingAdmissionPolicyBinding', resource: 'mutatingadmissionpolicybindings', columns: cluster.policyBindingColumns, strategy: strategies.admissionPolicyBinding }),
   defineKind({ ...ADMISSION, kind: 'MutatingWebhookConfiguration', resource: 'mutatingwebhookconfigurations', columns: cluster.webhookConfigurationColumns, strategy: strategies.mutatingWebhookConfiguration }),
   defineKind({ ...ADMISSION, kind: 'ValidatingAdmissionPolicy', resource: 'validatingadmissionpolicies', status: true, columns: cluster.validatingPolicyColumns, strategy: strategies.validatingAdmissionPolicy }),
-  defineKind({ ...ADMISSION, kind: 'ValidatingAdmissionPolicyBinding', resource: 'validatingadmissionpolicybindings', columns: cluster.policyBindingColumns, strategy: strategies.admissionPolicyBinding }),
+  defineKind({ ...ADMISSION, kind: 'ValidatingAdmissionPolicyBinding', resource: 'validatingadmissionpolicybindings', columns: cluster.policyBindingColumns, strategy: strategies.validatingAdmissionPolicyBinding }),
   defineKind({ ...ADMISSION, kind: 'ValidatingWebhookConfiguration', resource: 'validatingwebhookconfigurations', columns: cluster.webhookConfigurationColumns, strategy: strategies.validatingWebhookConfiguration }),
   defineKind({
     group: 'apiextensions.k8s.io', kind: 'CustomResourceDefinition', resource: 'customresourcedefinitions', namespaced: false,

@@ -3,6 +3,7 @@ import type { JsonObject, KindVersion, Strategy, TableColumn } from '../definiti
 import { ensureObject, numberAt, objectAt, objectsAt, own, stringAt, trueAt } from '../json-value.ts';
 import { checkDns1123Label, checkPathSegment } from '../name-syntax.ts';
 import * as access from './cluster/access-validation.ts';
+import * as admission from './cluster/admission-validation.ts';
 import * as clusterDefaults from './cluster/cluster-defaults.ts';
 import { validateCustomResourceDefinition, validateCustomResourceDefinitionUpdate } from './cluster/custom-resource-validation.ts';
 import * as policy from './cluster/policy-validation.ts';
@@ -230,15 +231,22 @@ export const strategies = {
   }),
   mutatingWebhookConfiguration: combine(lifecycle({ generation: true, desired: ['webhooks'] }), {
     defaults: clusterDefaults.defaultWebhookConfiguration(true),
-    validate: policy.validateWebhookConfiguration,
+    validate: admission.validateWebhookConfiguration,
   }),
   validatingWebhookConfiguration: combine(lifecycle({ generation: true, desired: ['webhooks'] }), {
     defaults: clusterDefaults.defaultWebhookConfiguration(false),
-    validate: policy.validateWebhookConfiguration,
+    validate: admission.validateWebhookConfiguration,
   }),
-  validatingAdmissionPolicy: combine(lifecycle({ status: true, generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicy }),
+  validatingAdmissionPolicy: combine(lifecycle({ status: true, generation: true }), {
+    defaults: clusterDefaults.defaultAdmissionPolicy,
+    validate: admission.validateValidatingAdmissionPolicy,
+  }),
   mutatingAdmissionPolicy: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicy }),
   admissionPolicyBinding: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicyBinding }),
+  validatingAdmissionPolicyBinding: combine(lifecycle({ generation: true }), {
+    defaults: clusterDefaults.defaultAdmissionPolicyBinding,
+    validate: admission.validateValidatingAdmissionPolicyBinding,
+  }),
   customResourceDefinition: combine(lifecycle({ status: true, generation: true }), {
     defaults: clusterDefaults.defaultCustomResourceDefinition,
     validate: validateCustomResourceDefinition,

@@ -2,11 +2,11 @@
 import { checkCidr, parseCidr } from '../../address-syntax.ts';
 import type { JsonObject } from '../../definition.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
-import { listAt, numberAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
+import { numberAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
 import { validateLabelSelector } from '../../label-selector.ts';
 import { checkDns1035Label, checkDns1123Label, checkDns1123Subdomain, checkPortNumber, checkWildcardSubdomain } from '../../name-syntax.ts';
 import { compareQuantities, quantityOf } from '../../quantity.ts';
-import { checked, immutable, inRange, nonNegative, oneOf, portOrName, requiredText } from '../rules.ts';
+import { checked, immutable, nonNegative, oneOf, portOrName, requiredText } from '../rules.ts';
 import { validateAmountOrPercent } from '../workloads/workload-validation.ts';
 
 const USER_PRIORITY_MAX = 1_000_000_000;
@@ -216,42 +216,6 @@ export function validateIngressClass(ingressClass: JsonObject): FieldError[] {
 
 export function validateIngressClassUpdate(ingressClass: JsonObject, old: JsonObject): FieldError[] {
   return immutable(objectAt(ingressClass, 'spec') ?? {}, objectAt(old, 'spec') ?? {}, 'controller', 'spec.controller');
-}
-
-export function validateWebhookConfiguration(configuration: JsonObject): FieldError[] {
-  const names = new Set<string>();
-  return objectsAt(configuration, 'webhooks').flatMap((webhook, index) => {
-    const at = `webhooks[${index}]`;
-    const name = stringAt(webhook, 'name');
-    const errors: FieldError[] = [];
-    if (name === '') errors.push(required(`${at}.name`));
-    else {
-      errors.push(...checked(`${at}.name`, name, checkDns1123Subdomain));
-      if (name.split('.').length < 3)
-        errors.push(invalid(`${at}.name`, name, 'should be a domain with at least three segments separated by dots'));
-    }
-    if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
-    names.add(name);
-    const versions = stringsAt(webhook, 'admissionReviewVersions');
-    if (versions.length === 0) errors.push(required(`${at}.admissionReviewVersions`, 'must specify one of v1, v1beta1'));
-    else if (!versions.includes('v1') && !versions.includes('v1beta1')) {
-      errors.push(invalid(`${at}.admissionReviewVersions`, versions, 'must include at least one of v1, v1beta1'));
-    }
-    errors.push(
-      ...oneOf(webhook, 'sideEffects', at, ['None', 'NoneOnDryRun'], true),
-      ...oneOf(webhook, 'failurePolicy', at, ['Fail', 'Ignore']),
-    );
-    errors.push(...inRange(webhook, 'timeoutSeconds', at, 1, 30));
-    const client = objectAt(webhook, 'clientConfig') ?? {};
-    const ways = [stringAt(client, 'url') !== '', objectAt(client, 'service') !== undefined].filter(Boolean).length;
-    if (ways !== 1) errors.push(required(`${at}.clientConfig`, 'exactly one of url or service is required'));
-    for (const [position, rule] of objectsAt(webhook, 'rules').entries()) {
-      for (const field of ['operations', 'apiGroups', 'apiVersions', 'resources']) {
-        if (listAt(rule, field).length === 0) errors.push(required(`${at}.rules[${position}].${field}`));
-      }
-    }
-    return errors;
-  });
 }
 
 export function validateApiService(service: JsonObject): FieldError[] {
