@@ -40,23 +40,14 @@ export {
   PendingAnswerError,
   resourceCheckValue,
 } from './cel/authorizer-functions.ts';
-export { Budget, Budget as CelBudget, EXPRESSION_COST_MAX, OBJECT_COST_MAX } from './cel/budget.ts';
+export { Budget, EXPRESSION_COST_MAX, OBJECT_COST_MAX } from './cel/budget.ts';
+export { CelBudgetError, CelCompileError, CelEvaluationError } from './cel/cel-error.ts';
+export { BOOL, type CelType, DYN, INT, isAssignable, listOf, mapOf, optionalOf, STRING, showType } from './cel/cel-type.ts';
+export { CelMap, type CelValue, Optional } from './cel/cel-value.ts';
 export {
-  CelBudgetError,
-  CelBudgetError,
-  CelCompileError,
-  CelCompileError,
-  CelEvaluationError,
-  CelEvaluationError,
-} from './cel/cel-error.ts';
-export { BOOL, type CelType, type CelType, DYN, INT, isAssignable, listOf, mapOf, optionalOf, STRING, showType } from './cel/cel-type.ts';
-export { CelMap, type CelValue, type CelValue, Optional } from './cel/cel-value.ts';
-export {
-  CelCompiler,
   CelCompiler,
   Deferred,
   type Expression,
-  type Variable as CelVariable,
   type Variable as CelVariable,
 } from './cel/expression.ts';
 export { SchemaValues, typeOfNode } from './cel/schema-values.ts';
