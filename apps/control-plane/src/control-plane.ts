@@ -13,6 +13,7 @@ import {
   type NetworkDoor,
   nodeDialer,
   SYSTEM_USER,
+  VOLATILE_PREFIXES,
 } from '@dure/apiserver';
 import { createClient, renderKubeconfig } from '@dure/client';
 import { aborted, type Clock, errnoCode, type Logger, messageOf, type Random, Scope } from '@dure/foundation';
@@ -60,6 +61,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
       log: log.child({ component: 'apiserver' }),
       ...access,
       nodes,
+      frontProxy: () => ({ cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.privateKeyPem }),
       continueTokenSecret: continueTokenSecret(pki),
       services: { cidrs: [config.serviceCIDR], nodePorts: NODE_PORTS },
       advertisedAddress: `${config.advertiseAddress}:${config.port}`,
@@ -109,7 +111,12 @@ async function openStore({ store, dataDir, etcd }: Config, { clock, random, log 
     const { openEtcdStore } = await import('@dure/store/etcd');
     return openEtcdStore({ endpoints: etcd.endpoints, prefix: etcd.prefix, tls, clock, log: log.child({ component: 'store' }) });
   }
-  return openEmbeddedStore({ directory: join(dataDir, 'db'), clock, log: log.child({ component: 'store' }) });
+  return openEmbeddedStore({
+    directory: join(dataDir, 'db'),
+    volatileUnder: VOLATILE_PREFIXES,
+    clock,
+    log: log.child({ component: 'store' }),
+  });
 }
 
 /** The same for all control planes of one cluster, since they share the key that it comes from: a list begun at one goes on at another. */

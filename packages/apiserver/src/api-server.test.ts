@@ -338,15 +338,34 @@ describe('watching', () => {
     expect(seen).toEqual(['BOOKMARK']);
   });
 
-  it('says Expired for a resourceVersion that has left the window', async () => {
+  it('says Expired for a resourceVersion that has left the window and the store', async () => {
     await using small = await startTestServer(new KindRegistry(builtinKinds), { windowEvents: 4 });
     await using own = testClient(small);
     await own.send('GET', CONFIG_MAPS);
     for (let index = 0; index < 20; index += 1) await own.send('POST', CONFIG_MAPS, { body: configMap(`w${index}`) });
-    await own.send('GET', CONFIG_MAPS);
+    await small.store.compact(await small.store.revision());
     const answer = await own.send('GET', `${CONFIG_MAPS}?watch=1&resourceVersion=2`);
     expect(answer.json).toMatchObject({ code: 410, reason: 'Expired' });
     expect(answer.json.message).toMatch(/^too old resource version: 2 \(\d+\)$/);
+  });
+
+  it('goes on at a server that began later on the same store, with what happened before that', async () => {
+    await using first = await startTestServer(new KindRegistry(builtinKinds));
+    await using before = testClient(first);
+    const path = '/api/v1/namespaces/later/configmaps';
+    const { json: seen } = await before.send('POST', path, { body: configMap('seen') });
+    await before.send('POST', path, { body: configMap('passing') });
+    await before.send('DELETE', `${path}/passing`);
+    await using second = await startTestServer(new KindRegistry(builtinKinds), { store: first.store });
+    await using after = testClient(second);
+    await after.send('POST', path, { body: configMap('new') });
+    const stop = new AbortController();
+    const events: string[] = [];
+    for await (const { type, object } of after.watch(`${path}?watch=1&resourceVersion=${seen.metadata.resourceVersion}`, stop.signal)) {
+      events.push(`${type} ${object.metadata.name}`);
+      if (object.metadata.name === 'new') stop.abort();
+    }
+    expect(events).toEqual(['ADDED passing', 'DELETED passing', 'ADDED new']);
   });
 });
 

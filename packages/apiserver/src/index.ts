@@ -2,6 +2,7 @@ export { type ApiServer, type ApiServerOptions, createApiServer } from './api-se
 export { type BootstrapFacts, bootstrapObjects, clientAuthorities, kubernetesEndpoints } from './bootstrap/bootstrap-objects.ts';
 export { type ClusterAccess, type ClusterAccessOptions, clusterAccess } from './cluster-access.ts';
 export { type NodeDialerTls, nodeDialer, podDialer } from './connect/dialers.ts';
+export type { FrontProxyIdentity } from './connect/extension-dialer.ts';
 export type { Admission, AdmissionOperation, AdmissionRequest } from './contract/admission.ts';
 export type { Authenticated, Authenticator, Credentials, PeerCertificate } from './contract/authenticator.ts';
 export type {
@@ -25,6 +26,7 @@ export type { HealthCheck } from './health/health.ts';
 export type { InProcessTransport } from './http/in-process-door.ts';
 export type { DoorTls, NetworkDoor } from './http/network-door.ts';
 export { agentMetrics } from './metrics-api/agent-metrics.ts';
+export { VOLATILE_PREFIXES } from './registry/durability.ts';
 export type { UpkeepOptions } from './registry/upkeep.ts';
 export type { InFlightLimits } from './request/in-flight.ts';
 export type { ServiceAllocationOptions } from './service-allocation/service-hooks.ts';

@@ -24,6 +24,8 @@ export interface Entry {
   readonly createdAt: Revision;
   /** Revision of the newest write to the key. */
   readonly modifiedAt: Revision;
+  /** The value lies on the disk in a form that is no longer written (another key): writing it again is worth something though it says the same. */
+  readonly stale?: boolean;
 }
 
 /** One write. */
@@ -46,8 +48,9 @@ export interface Progress {
  * `durable`: acknowledged only when a power cut cannot take it back.
  * `volatile`: visible and ordered at once, kept in memory, flushed at most each minute (and by any later durable write to the same key);
  * a crash may bring back the key's last durable value. Only for Lease renewals by the same holder, Event updates and Node heartbeats.
- * After such a crash, reads at and watches from revisions that may have shown what was lost get {@link CompactedError}. Closing the store in order
- * loses nothing. A driver whose every write is durable takes `volatile` for `durable`.
+ * After such a crash, reads at and watches from revisions that may have shown what was lost get {@link CompactedError}, unless they are about keys
+ * that a driver knows are never written so. Closing the store in order loses nothing. A driver whose every write is durable takes `volatile` for
+ * `durable`.
  */
 export type Durability = 'durable' | 'volatile';
 

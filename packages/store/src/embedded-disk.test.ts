@@ -38,10 +38,10 @@ async function openAt(name: string, options: Partial<EmbeddedStoreOptions> = {})
 }
 
 /** Opens what a kill at this instant would leave: the files as they are. */
-async function crash(name = 'crashed'): Promise<Store> {
-  await cp(join(directory, 'db'), join(directory, name), { recursive: true });
+async function crash(name = 'crashed', options: Partial<EmbeddedStoreOptions> = {}, from = 'db'): Promise<Store> {
+  await cp(join(directory, from), join(directory, name), { recursive: true });
   await rm(join(directory, name, 'level', 'LOCK'), { force: true });
-  return openAt(name);
+  return openAt(name, options);
 }
 
 const put = (key: string, value: string, expected: Revision = ABSENT, durability: Durability = 'durable'): Promise<Revision> =>
@@ -75,6 +75,29 @@ describe('a crash', () => {
     const crashed = await crash();
     expect((await collectEvents(crashed, '', first)).map(({ revision }) => revision)).toEqual([second]);
     expect(await collectEvents(crashed, '', second)).toEqual([]);
+  });
+
+  test('lets watchers of keys that are never written volatile go on, whatever else was', async () => {
+    const options = { volatileUnder: ['/leases/'] };
+    store = await openAt('db-of-few', options);
+    const held = await put('/leases/a', 'held');
+    const first = await put('/pods/a', 'one');
+    const seen = await put('/leases/a', 'renewed', held, 'volatile');
+    const second = await put('/pods/a', 'two', first);
+    const unseen = await put('/leases/a', 'renewed again', seen, 'volatile');
+    // Asked for in vain: it is on disk before it is acknowledged.
+    const third = await put('/pods/a', 'three', second, 'volatile');
+    const crashed = await crash('crashed', options, 'db-of-few');
+    const after = async (prefix: string, revision: Revision): Promise<readonly Revision[]> =>
+      (await collectEvents(crashed, prefix, revision)).map((event) => event.revision);
+    expect(await after('/pods/', seen)).toEqual([second, third]);
+    expect(await after('/pods/a', unseen)).toEqual([third]);
+    for (const prefix of ['/leases/', '/leases/a', '/', '']) {
+      await expect(collectEvents(crashed, prefix, seen), prefix).rejects.toBeInstanceOf(CompactedError);
+    }
+    // An older program had other keys in mind: what it lost stays lost.
+    const again = await crash('again', { volatileUnder: [] }, 'db-of-few');
+    await expect(collectEvents(again, '/leases/', seen)).rejects.toBeInstanceOf(CompactedError);
   });
 
   test('after thousands of volatile writes still gives none of their revisions again', async () => {

@@ -13,6 +13,11 @@ export interface EmbeddedStoreOptions extends LogStoreLimits {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /**
+   * Prefixes of the keys that may be written volatile; other writes are durable whatever they ask for. The fewer, the more watches go on
+   * after a crash as if nothing had been. Default: all keys.
+   */
+  readonly volatileUnder?: readonly string[] | undefined;
   /** How long a volatile write may stay in memory. Default: one minute. */
   readonly flushIntervalMs?: number | undefined;
   /** Space held back for the day that the disk is full. Default: 32 MiB, which a compaction of LevelDB fits in. */
@@ -24,13 +29,14 @@ export interface EmbeddedStoreOptions extends LogStoreLimits {
  * @throws {StoreLockedError} Another process has it open. @throws {StoreOpenError} It cannot be read, or written, or is damaged.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
-  const { directory, clock, log, flushIntervalMs = 60_000, reserveBytes = 32 << 20, ...limits } = options;
+  const { directory, clock, log, volatileUnder = [''], flushIntervalMs = 60_000, reserveBytes = 32 << 20, ...limits } = options;
   const { journal, state, records, revision } = await open(options, () =>
     LevelJournal.open({
       directory: join(directory, 'level'),
       reserve: new DiskReserve(join(directory, 'reserve'), reserveBytes),
       clock,
       log,
+      volatileUnder,
       flushIntervalMs,
     }),
   );

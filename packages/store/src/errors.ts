@@ -144,3 +144,16 @@ export class StoreTooLargeError extends Error {
     super(`${what}: larger than the store takes`, options);
   }
 }
+
+/** The value is encrypted with a key that is not at hand, or is not what was encrypted. Other values can be read. At the API edge: InternalError. */
+export class StoreSealedError extends Error {
+  override readonly name = 'StoreSealedError';
+  readonly code = 'STORE_SEALED';
+  /** Without the key that it lies at, so that clients may be told. */
+  readonly reason: string;
+
+  constructor(key: string, reason: string, options: { cause?: unknown } = {}) {
+    super(`transform ${key}: ${reason}`, options);
+    this.reason = reason;
+  }
+}

@@ -49,12 +49,13 @@ export class History {
     return this.#compactedAt;
   }
 
-  /** @throws {CompactedError} History at `at` is gone. @throws {FutureRevisionError} */
-  assertReadable(at: Revision): void {
+  /** @throws {CompactedError} History of what is under `prefix` is gone at `at`. @throws {FutureRevisionError} */
+  assertReadable(prefix: string, at: Revision): void {
     if (at > this.#revision) throw new FutureRevisionError(at, this.#revision);
     if (at < this.#compactedAt) throw new CompactedError(at, this.#compactedAt);
     // Who reads or goes on from there holds, or would miss, what the crash took back.
-    if (this.#lost !== undefined && at >= this.#lost.from && at < this.#lost.to) throw new CompactedError(at, this.#lost.to);
+    if (this.#lost !== undefined && at >= this.#lost.from && at < this.#lost.to && this.#lost.under.some((lost) => overlap(lost, prefix)))
+      throw new CompactedError(at, this.#lost.to);
   }
 
   /** How many records are kept for replay. */
@@ -169,4 +170,9 @@ function newestAt(versions: readonly LogRecord[] | undefined, at: Revision): Log
     if (record !== undefined && record.revision <= at) return record;
   }
   return undefined;
+}
+
+/** Whether a key may be under both prefixes. */
+function overlap(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a);
 }

@@ -12,7 +12,9 @@ export {
   StoreFullError,
   StoreLockedError,
   StoreOpenError,
+  StoreSealedError,
   StoreTooLargeError,
   StoreUnavailableError,
 } from './errors.ts';
 export { type MemoryStoreOptions, openMemoryStore } from './memory-store.ts';
+export { type Opened, SealedStore, type ValueSealer } from './sealed-store.ts';

@@ -8,10 +8,11 @@ export interface Written {
   readonly durability: Durability;
 }
 
-/** Revisions (`from` <= r < `to`) at which a reader may have seen volatile writes that a crash took back. */
+/** Revisions (`from` <= r < `to`) at which a reader of keys under a prefix of `under` may have seen volatile writes that a crash took back. */
 export interface LostRange {
   readonly from: Revision;
   readonly to: Revision;
+  readonly under: readonly string[];
 }
 
 /** Where the bytes lie: the part in which drivers differ. Order, conflicts, history and watches are above it. */

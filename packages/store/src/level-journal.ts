@@ -58,6 +58,8 @@ export interface LevelJournalOptions {
   readonly reserve: DiskReserve;
   readonly clock: Clock;
   readonly log: Logger;
+  /** @see EmbeddedStoreOptions.volatileUnder */
+  readonly volatileUnder: readonly string[];
   readonly flushIntervalMs: number;
 }
 
@@ -80,6 +82,7 @@ export class LevelJournal implements Journal {
   readonly #reserve: DiskReserve;
   readonly #log: Logger;
   readonly #closing = new AbortController();
+  readonly #volatileUnder: readonly string[];
   readonly #flushing: Promise<void>;
   #state: JournalState;
   #newest: Revision;
@@ -97,19 +100,21 @@ export class LevelJournal implements Journal {
   #reopening: Promise<void> | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
-  private constructor(db: Level, state: JournalState, isFull: boolean, { reserve, clock, log, flushIntervalMs }: LevelJournalOptions) {
+  private constructor(db: Level, state: JournalState, isFull: boolean, options: LevelJournalOptions) {
+    const { reserve, clock, log, volatileUnder, flushIntervalMs } = options;
     this.#db = db;
     this.#state = state;
     this.#newest = state.base;
     this.#isFull = isFull;
     this.#reserve = reserve;
     this.#log = log;
+    this.#volatileUnder = volatileUnder;
     this.#flushing = this.#flushFromTimeToTime(clock, flushIntervalMs);
   }
 
   /** @throws whatever LevelDB says: locked by another process, corrupt, no space even without the reserve. */
   static async open(options: LevelJournalOptions): Promise<OpenedJournal> {
-    const { directory, reserve, log } = options;
+    const { directory, reserve, log, volatileUnder } = options;
     const db: Level = new ClassicLevel<Buffer, Buffer>(directory, LEVEL_OPTIONS);
     try {
       await db.open();
@@ -123,7 +128,7 @@ export class LevelJournal implements Journal {
       const stored = await db.get(STATE_KEY);
       const records: Omit<LogRecord, 'previous'>[] = [];
       for await (const [key, value] of db.iterator(RECORD_RANGE)) records.push(decodeRecord(key, value));
-      const state = nextState(stored && decodeState(stored), records.at(-1)?.revision);
+      const state = nextState(stored && decodeState(stored), records.at(-1)?.revision, volatileUnder);
       const isFull = !(await reserve.take());
       if (isFull) log.error('disk is full: the store refuses writes', { directory, neededBytes: reserve.neededBytes });
       journal = new LevelJournal(db, { ...state }, isFull, options);
@@ -138,8 +143,8 @@ export class LevelJournal implements Journal {
 
   async commit(writes: readonly Written[]): Promise<void> {
     const newest = writes.at(-1)?.record.revision ?? this.#newest;
-    const durable = writes.filter(({ durability }) => durability === 'durable');
-    const volatile = writes.filter(({ durability }) => durability === 'volatile');
+    const durable = writes.filter((write) => !this.#isVolatile(write));
+    const volatile = writes.filter((write) => this.#isVolatile(write));
     if (durable.length > 0 || newest > this.#state.ceiling) {
       const isEssential = durable.every(({ record }) => record.kind === 'delete');
       await this.#exclusive(async () => {
@@ -156,6 +161,10 @@ export class LevelJournal implements Journal {
     for (const write of volatile) this.#keep(write);
     this.#newest = newest;
     if (this.#volatileBytes > VOLATILE_BYTES_MAX) await this.#spill();
+  }
+
+  #isVolatile({ durability, record }: Written): boolean {
+    return durability === 'volatile' && this.#volatileUnder.some((prefix) => record.key.startsWith(prefix));
   }
 
   async read(revisions: readonly Revision[]): Promise<readonly Uint8Array[]> {
@@ -343,20 +352,22 @@ export class LevelJournal implements Journal {
 }
 
 /** What to start from, given how the last run ended. */
-function nextState(last: JournalState | undefined, newestRecord: Revision | undefined): JournalState {
+function nextState(last: JournalState | undefined, newestRecord: Revision | undefined, volatileUnder: readonly string[]): JournalState {
   if (last === undefined) {
     const none = 0 as Revision;
-    return { format: 1, ceiling: RESERVE_AHEAD as Revision, base: none, clean: false, compactedAt: none };
+    return { format: 1, ceiling: RESERVE_AHEAD as Revision, base: none, clean: false, compactedAt: none, volatileUnder };
   }
   const { dirtySince, ...rest } = last;
-  const opened = { ...rest, base: last.ceiling, ceiling: (last.ceiling + RESERVE_AHEAD) as Revision, clean: false };
+  const opened = { ...rest, volatileUnder, base: last.ceiling, ceiling: (last.ceiling + RESERVE_AHEAD) as Revision, clean: false };
   if (last.clean) return opened;
   const from = Math.min(
     dirtySince ?? Number.POSITIVE_INFINITY,
     Math.max(last.base, newestRecord ?? 0) + 1,
     last.lost?.from ?? Number.POSITIVE_INFINITY,
   );
-  return from < last.ceiling ? { ...opened, lost: { from: from as Revision, to: last.ceiling } } : opened;
+  if (from >= last.ceiling) return opened;
+  const under = new Set([...(last.volatileUnder ?? ['']), ...(last.lost?.under ?? [])]);
+  return { ...opened, lost: { from: from as Revision, to: last.ceiling, under: [...under] } };
 }
 
 /** The same object if nothing changes, which is how the batch knows. */

@@ -31,6 +31,8 @@ export interface JournalState {
   /** The store was closed in order: nothing above `ceiling`, nothing volatile missing. */
   readonly clean: boolean;
   readonly compactedAt: Revision;
+  /** Prefixes of the keys that may be written volatile; absent: all keys. */
+  readonly volatileUnder?: readonly string[];
   /** Revision of the first volatile write that was not on disk when this was written. */
   readonly dirtySince?: Revision;
   readonly lost?: LostRange;

@@ -95,14 +95,14 @@ export class LogStore implements Store {
   }
 
   async get(key: string, at?: Revision): Promise<Entry | undefined> {
-    this.#assertReadable(at);
+    this.#assertReadable(key, at);
     const record = this.#history.get(key, at);
     return record === undefined ? undefined : (await this.#entries([record]))[0];
   }
 
   async list(prefix: string, { at, limit = Number.POSITIVE_INFINITY, after, signal }: ListOptions = {}): Promise<Page> {
     signal?.throwIfAborted();
-    this.#assertReadable(at);
+    this.#assertReadable(prefix, at);
     const revision = at ?? this.#history.revision;
     const { records, remaining } = this.#history.list(prefix, revision, limit, after);
     const entries = this.#entries(records);
@@ -125,7 +125,7 @@ export class LogStore implements Store {
   }
 
   async *watch(prefix: string, after: Revision, signal: AbortSignal): AsyncGenerator<readonly StoreEvent[] | Progress, void, undefined> {
-    this.#assertReadable(after);
+    this.#assertReadable(prefix, after);
     const queue = new WatchQueue(prefix, this.#watchCapacity);
     const stop = (): void => queue.end({});
     if (signal.aborted) return;
@@ -342,9 +342,9 @@ export class LogStore implements Store {
     this.#closing.signal.throwIfAborted();
   }
 
-  #assertReadable(at: Revision | undefined): void {
+  #assertReadable(prefix: string, at: Revision | undefined): void {
     this.#assertOpen();
-    if (at !== undefined) this.#history.assertReadable(at);
+    if (at !== undefined) this.#history.assertReadable(prefix, at);
   }
 }
 

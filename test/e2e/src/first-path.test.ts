@@ -20,6 +20,7 @@ import { Load } from './load.ts';
 import { pod, webDeployment } from './manifests.ts';
 import { ownRunDirectory } from './own-run-directory.ts';
 import { inTerminal } from './terminal.ts';
+import { WatchedWrites } from './watched-writes.ts';
 import { registriesFor, registryWithImages } from './web-cluster.ts';
 
 const unavailable = clusterUnavailable();
@@ -129,14 +130,17 @@ describe.skipIf(unavailable !== undefined)(
     });
 
     it('rolls to a second image under constant load without a failed request, and back', async () => {
-      const load = new Load(`http://${await clusterIP('web')}/version`, 16, 10, 'fresh');
+      const url = `http://${await clusterIP('web')}/version`;
+      const loads = [new Load(url, 8, 10, 'kept'), new Load(url, 8, 10, 'fresh')];
       await kubectl.run(['set', 'image', 'deployment/web', `web=${image('web:2')}`]);
       await kubectl.run(['rollout', 'status', 'deployment/web', '--timeout=90s']);
       await eventually('the old Pods to be gone', async () => ((await podsOf('app=web')).length === 3 ? true : undefined));
-      const { answers, failures, bodies } = await load.stop();
-      expect(failures).toEqual([]);
-      expect(answers).toBeGreaterThan(100);
-      expect([...bodies.keys()].sort()).toEqual(['1', '2']);
+      for (const load of loads) {
+        const { answers, failures, bodies } = await load.stop();
+        expect(failures).toEqual([]);
+        expect(answers).toBeGreaterThan(100);
+        expect([...bodies.keys()].sort()).toEqual(['1', '2']);
+      }
       await kubectl.run(['rollout', 'undo', 'deployment/web']);
       await kubectl.run(['rollout', 'status', 'deployment/web', '--timeout=90s']);
       expect(await kubectl.run(['rollout', 'history', 'deployment/web'])).toMatch(/^3\s/m);
@@ -304,7 +308,7 @@ describe.skipIf(unavailable !== undefined)(
       const ids = async (): Promise<readonly (string | undefined)[]> =>
         (await podsOf('app=web')).map(({ status }) => status.containerStatuses?.[0]?.containerID);
       const idsBefore = await ids();
-      const load = new Load(`http://${await clusterIP('web')}/`, 8, 5);
+      const load = new Load(`http://${await clusterIP('web')}/`, 8, 5, 'held');
       const held = connect({ host: await clusterIP('web'), port: 80 });
       let cut: string | undefined;
       held.on('error', (error) => (cut = error.message)).on('close', () => (cut ??= 'closed'));
@@ -330,29 +334,25 @@ describe.skipIf(unavailable !== undefined)(
       await kubectl.run(['delete', 'pod', 'talker', 'ender']);
     });
 
-    it('loses nothing that was acknowledged when the control plane is killed', async () => {
-      const load = new Load(`http://${await clusterIP('web')}/`, 8, 5);
-      const acknowledged: string[] = [];
-      const write = async (name: string): Promise<void> => {
-        await eventually(`writing ${name}`, async () => {
-          await kubectl.run(['create', 'configmap', name, '--from-literal=a=b']).catch((error: Error) => {
-            if (!error.message.includes('already exists')) throw error;
-          });
-          return true;
-        });
-        acknowledged.push(name);
-      };
+    it('loses nothing that was acknowledged, and no informer misses an event, when the control plane is killed', async () => {
+      const watched = await WatchedWrites.start(join(cluster.dataDir, 'kubeconfig'));
+      const load = new Load(`http://${await clusterIP('web')}/`, 8, 5, 'held');
       const uidsBefore = (await podsOf('app=web')).map(({ metadata }) => metadata.uid);
       for (let round = 0; round < 2; round += 1) {
         const oldPid = await cluster.pid('control-plane');
-        await write(`kept-${round}-a`);
+        const madeBefore = watched.made;
+        await eventually('writes before the kill', async () => (watched.made >= madeBefore + 20 ? true : undefined));
         process.kill(oldPid, 'SIGKILL');
-        await write(`kept-${round}-b`);
-        expect(await cluster.pid('control-plane')).not.toBe(oldPid);
+        await eventually('writes after the kill', async () =>
+          (await cluster.pid('control-plane')) !== oldPid && watched.made >= madeBefore + 40 ? true : undefined,
+        );
       }
-      const { items } = await kubectl.json<{ items: { metadata: { name: string } }[] }>(['get', 'configmaps']);
-      const names = items.map(({ metadata }) => metadata.name);
-      for (const name of acknowledged) expect(names).toContain(name);
+      const { acknowledged, listed, informed, contradictions, made, removed, toldMade, toldRemoved } = await watched.stop();
+      expect(listed).toEqual(acknowledged);
+      expect(informed).toEqual(acknowledged);
+      expect(contradictions).toEqual([]);
+      // What came and went while nobody could watch is told as well.
+      expect({ toldMade, toldRemoved }).toEqual({ toldMade: made, toldRemoved: removed });
       // Controllers, scheduler and agents all go on from what they watched before.
       await kubectl.run(['scale', 'deployment/web', '--replicas=4']);
       await kubectl.run(['rollout', 'status', 'deployment/web', '--timeout=60s']);

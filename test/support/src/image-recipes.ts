@@ -138,6 +138,7 @@ http {
   access_log off;
   server_tokens off;
   keepalive_timeout 65;
+  keepalive_requests 1000000;
   add_header X-Hostname $hostname always;
   server {
     listen 80 default_server;

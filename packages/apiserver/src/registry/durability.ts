@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KindDefinition, KubeObject } from '@dure/api';
 import type { Durability } from '@dure/store';
+import { resourcePrefix } from './storage-key.ts';
 
 interface LeaseSpec {
   readonly holderIdentity?: string;
@@ -9,6 +10,13 @@ interface LeaseSpec {
 interface NodeStatus {
   readonly conditions?: readonly { readonly lastHeartbeatTime?: string }[];
 }
+
+/** Where the store keeps what {@link durabilityOfUpdate} may call volatile. */
+export const VOLATILE_PREFIXES: readonly string[] = [
+  resourcePrefix('coordination.k8s.io', 'leases'),
+  resourcePrefix('', 'events'),
+  resourcePrefix('', 'nodes'),
+];
 
 /**
  * Which updates may be lost in a crash: Lease renewals by the same holder, repeats of an Event, and Node status updates that move heartbeats only.

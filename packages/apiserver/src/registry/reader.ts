@@ -94,7 +94,9 @@ export class Reader {
       if (after === 0) after = cache.revision;
     }
     const prefix = listPrefix(group, resource, call.namespace);
-    const watch = await this.#translated(async () => cache.watch(prefix, after));
+    const watch = await this.#translated(async () =>
+      after === undefined ? cache.watch(prefix) : cache.watchAfter(prefix, after, call.signal),
+    );
     return this.#items(call, watch, cache, options, selection);
   }
 

@@ -52,20 +52,26 @@ describe('WatchCache', () => {
     await expect(cache.waitFor(1000, stop.signal)).rejects.toThrow(TooLargeRevisionError);
   });
 
-  it('replays what happened after a revision in the window and refuses older ones', async () => {
+  it('replays what happened after a revision, from the window or from the store, and refuses what the store has forgotten', async () => {
     const cache = openCache({ windowEvents: 4 });
     await cache.ready(stop.signal);
     const revisions: number[] = [];
     for (let index = 0; index < 20; index += 1) revisions.push(await put(`/r/${index}`));
     await cache.waitFor(revisions.at(-1) ?? 0, stop.signal);
-    expect(() => cache.watch('/r/', revisions[2])).toThrow(TooOldRevisionError);
-    const watch = cache.watch('/r/', revisions.at(-3));
-    const seen: number[] = [];
-    for await (const event of watch.events) {
-      seen.push(event.revision);
-      if (seen.length === 2) watch.close();
-    }
-    expect(seen).toEqual(revisions.slice(-2));
+    const seenAfter = async (revision: number, count: number): Promise<readonly number[]> => {
+      const watch = await cache.watchAfter('/r/', revision, stop.signal);
+      const seen: number[] = [];
+      for await (const event of watch.events) {
+        seen.push(event.revision);
+        if (seen.length === count) watch.close();
+      }
+      return seen;
+    };
+    expect(await seenAfter(revisions.at(-3) ?? 0, 2)).toEqual(revisions.slice(-2));
+    expect(await seenAfter(revisions[2] ?? 0, 17)).toEqual(revisions.slice(3));
+    await store.compact(revisions[5] as Revision);
+    await expect(cache.watchAfter('/r/', revisions[2] ?? 0, stop.signal)).rejects.toThrow(TooOldRevisionError);
+    expect(await seenAfter(revisions[5] ?? 0, 14)).toEqual(revisions.slice(6));
   });
 
   it('forgets events after five minutes, but for the last ones', async () => {
@@ -79,15 +85,17 @@ describe('WatchCache', () => {
       await clock.advance(10_000);
     }
     await cache.waitFor(revisions.at(-1) ?? 0, stop.signal);
-    expect(() => cache.watch('/r/', revisions[50])).toThrow(TooOldRevisionError);
-    expect(() => cache.watch('/r/', revisions.at(-128))).not.toThrow();
+    await store.compact(await store.revision());
+    await expect(cache.watchAfter('/r/', revisions[50] ?? 0, stop.signal)).rejects.toThrow(TooOldRevisionError);
+    const watch = await cache.watchAfter('/r/', revisions.at(-128) ?? 0, stop.signal);
+    watch.close();
   });
 
   it('ends a watcher that does not read, and no other', async () => {
     const cache = openCache({ watcherEvents: 3 });
     await cache.ready(stop.signal);
-    const lazy = cache.watch('/r/', undefined);
-    const eager = cache.watch('/r/', undefined);
+    const lazy = cache.watch('/r/');
+    const eager = cache.watch('/r/');
     const read: string[] = [];
     const reading = (async () => {
       for await (const event of eager.events) {
@@ -106,7 +114,7 @@ describe('WatchCache', () => {
     const created = await put('/r/a');
     const cache = openCache();
     await cache.ready(stop.signal);
-    const watch = cache.watch('/r/', undefined);
+    const watch = cache.watch('/r/');
     const deleted = await store.append({ kind: 'delete', key: '/r/a' }, created, 'durable');
     const first = await watch.events[Symbol.asyncIterator]().next();
     expect(first.value).toMatchObject({ deleted: true, revision: deleted });

@@ -1,6 +1,7 @@
 import { abortable, BoundedQueue, type Clock, isAbort, type Logger, QueueFullError } from '@dure/foundation';
 import { CompactedError, type Revision, type Store, type StoreEvent } from '@dure/store';
 import { StoredObject } from '../registry/stored-object.ts';
+import { pastEvents } from './past-events.ts';
 import { SortedMap } from './sorted-map.ts';
 
 /** What happened to one object. For a deletion `object` is its last state at the revision of the deletion. */
@@ -119,7 +120,7 @@ export class WatchCache {
   readonly #watchers = new Set<Watcher>();
   readonly #waiters = new Set<Waiter>();
   #window: CacheEvent[] = [];
-  /** Watches may start from here on: every later event is in the window. */
+  /** Every event after this one is in the window. */
   #windowStart = 0;
   #revision = 0;
   #changes = 0;
@@ -206,28 +207,45 @@ export class WatchCache {
     return this.#objects.range(prefix, after);
   }
 
-  /**
-   * Registers a watcher in one step with what it starts from.
-   * @param after `undefined`: begins with the present state. @throws {TooOldRevisionError}
-   */
-  watch(prefix: string, after: number | undefined): CacheWatch {
-    const queue = new BoundedQueue<CacheEvent | CacheProgress>(this.#options.watcherEvents ?? WATCHER_EVENTS);
+  /** Registers a watcher in one step with the present state. */
+  watch(prefix: string): CacheWatch {
+    return this.#register(prefix, this.#revision, [...this.#objects.range(prefix)], []);
+  }
+
+  /** Registers a watcher for what came after a revision: from the window, and what is older from the store. @throws {TooOldRevisionError} */
+  async watchAfter(prefix: string, after: number, signal: AbortSignal): Promise<CacheWatch> {
+    const { store, watcherEvents: limit = WATCHER_EVENTS } = this.#options;
     const backlog: CacheEvent[] = [];
-    if (after !== undefined) {
-      if (after < this.#windowStart) throw new TooOldRevisionError(after, this.#windowStart);
-      for (let index = firstAfter(this.#window, after); index < this.#window.length; index += 1) {
-        const event = this.#window[index] as CacheEvent;
-        if (event.object.key.startsWith(prefix)) backlog.push(event);
-      }
+    let reached = after;
+    // The window may have moved on while the store was read.
+    while (reached < this.#windowStart) {
+      const through = this.#windowStart;
+      const past = await pastEvents({ store, prefix, after: reached, through, limit: limit - backlog.length }, signal).catch(
+        (error: unknown) => {
+          throw error instanceof CompactedError ? new TooOldRevisionError(after, error.oldest) : error;
+        },
+      );
+      if (past === undefined) throw new TooOldRevisionError(after, this.#windowStart);
+      backlog.push(...past);
+      reached = through;
     }
-    const watcher: Watcher = { prefix, after: after ?? this.#revision, queue };
+    for (let index = firstAfter(this.#window, reached); index < this.#window.length; index += 1) {
+      const event = this.#window[index] as CacheEvent;
+      if (event.object.key.startsWith(prefix)) backlog.push(event);
+    }
+    return this.#register(prefix, after, [], backlog);
+  }
+
+  #register(prefix: string, after: number, initial: readonly StoredObject[], backlog: readonly CacheEvent[]): CacheWatch {
+    const queue = new BoundedQueue<CacheEvent | CacheProgress>(this.#options.watcherEvents ?? WATCHER_EVENTS);
+    const watcher: Watcher = { prefix, after, queue };
     this.#watchers.add(watcher);
     const forget = (): void => {
       this.#watchers.delete(watcher);
     };
     return {
-      revision: (after ?? this.#revision) as Revision,
-      initial: after === undefined ? [...this.#objects.range(prefix)] : [],
+      revision: after as Revision,
+      initial,
       events: drain(backlog, queue, forget),
       mark: () => this.#push(watcher, { kind: 'progress', revision: this.#revision as Revision }),
       close: () => {
