@@ -14,12 +14,14 @@ import { type Clock, isAbort, type Logger, messageOf, rfc3339Seconds } from '@du
 import type { Store } from '@dure/store';
 import type { UserInfo } from '../contract/user.ts';
 import type { CacheSet } from '../registry/cache-set.ts';
+import { hasCondition, withCondition } from '../registry/conditions.ts';
 import { cloneObject } from '../registry/conversion.ts';
 import { metaOf, metaText } from '../registry/object-meta.ts';
+import { callFor } from '../registry/own-call.ts';
 import { resourcePrefix } from '../registry/storage-key.ts';
 import { serverWrite, type UpdateRequest, type Writer } from '../registry/writer.ts';
-import { CLEANUP_FINALIZER, hasCondition, planDefinitionStatus, type TakenNames, takenNames, withCondition } from './definition-status.ts';
-import { callFor, removeInstances } from './instance-cleanup.ts';
+import { CLEANUP_FINALIZER, planDefinitionStatus, type TakenNames, takenNames } from './definition-status.ts';
+import { removeInstances } from './instance-cleanup.ts';
 
 export interface DefinitionControllerDeps {
   readonly store: Store;
@@ -81,7 +83,7 @@ export class DefinitionController {
   async #follow(signal: AbortSignal): Promise<void> {
     const cache = this.#deps.caches.cache(GROUP, RESOURCE);
     await cache.ready(signal);
-    const watch = cache.watch(resourcePrefix(GROUP, RESOURCE), undefined);
+    const watch = cache.watch(resourcePrefix(GROUP, RESOURCE));
     const close = (): void => watch.close();
     signal.addEventListener('abort', close, { once: true });
     try {
