@@ -15,6 +15,7 @@ import { type NodeLifecycleOptions, nodeLifecycleController } from './node/node-
 import { taintEvictionController } from './node/taint-eviction-controller.ts';
 import { podGcController } from './pod-gc/pod-gc-controller.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/replicaset-controller.ts';
+import { resourceQuotaController } from './resourcequota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
 
@@ -46,6 +47,7 @@ export function controllerFactories(config: ControllersConfig): ReadonlyMap<stri
     ['node-ipam', nodeIpamController({ clusterCidr: config.clusterCidr, nodePrefix: config.nodePodPrefix ?? 24 })],
     ['pod-garbage-collector', podGcController],
     ['garbage-collector', garbageCollector],
+    ['resourcequota', resourceQuotaController],
     ['csr-approver', csrApprover],
     ['csr-signer', csrSigner({ signCertificateRequest: config.signCertificateRequest })],
     ['csr-cleaner', csrCleaner],

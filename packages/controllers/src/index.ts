@@ -14,5 +14,6 @@ export { type NodeLifecycleOptions, nodeLifecycleController } from './node/node-
 export { taintEvictionController } from './node/taint-eviction-controller.ts';
 export { podGcController } from './pod-gc/pod-gc-controller.ts';
 export { replicaSetController, replicationControllerController } from './replicaset/replicaset-controller.ts';
+export { resourceQuotaController } from './resourcequota/resource-quota-controller.ts';
 export { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
 export { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';

@@ -2,9 +2,9 @@ import { isMethodNotAllowed, isNotFound, type KubeObject, type OwnerReference } 
 import type { DiscoveredResource, ObjectKey } from '@dure/client';
 import { type Reconciler, runReconciler, WorkQueue } from '@dure/reconcile';
 import type { ControllerFactory } from '../controller.ts';
+import { type MonitorHandler, ResourceMonitors } from '../resource-monitors.ts';
 import { affectedBy, blockingDependents, type OwnerState, planCollection } from './collection-plan.ts';
 import { FOREGROUND, type GraphNode, graphNode, ORPHAN, OwnershipGraph, refersTo } from './ownership-graph.ts';
-import { type MonitorHandler, ResourceMonitors } from './resource-monitors.ts';
 
 /** Owners found absent are remembered this many at a time: the same dead owner has many dependents. */
 const ABSENT_MAX = 500;
@@ -46,7 +46,7 @@ export const garbageCollector: ControllerFactory = (context) => {
       enqueueDependents(metadata.uid);
     }
   };
-  const monitors = new ResourceMonitors(context, monitorHandler, kindGone);
+  const monitors = new ResourceMonitors(context, { handler: monitorHandler, gone: kindGone });
 
   function lose(uid: string): void {
     const node = graph.get(uid);

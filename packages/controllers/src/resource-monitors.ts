@@ -9,7 +9,7 @@ import {
 } from '@dure/client';
 import { isAbort } from '@dure/foundation';
 import { WorkQueue } from '@dure/reconcile';
-import type { ControllerContext } from '../controller.ts';
+import type { ControllerContext } from './controller.ts';
 
 /** Objects that come by the thousand, own nothing and are owned by nobody: watching them would only cost. */
 const IGNORED: ReadonlySet<string> = new Set(['/events', 'events.k8s.io/events']);
@@ -26,22 +26,29 @@ interface Monitor {
 /** What a monitor tells, with the collection that the object is of. */
 export type MonitorHandler = (resource: DiscoveredResource) => InformerHandler<KubeObject>;
 
+export interface MonitorOptions {
+  readonly handler: MonitorHandler;
+  /** Told of objects whose kind is no longer served: whether they exist cannot be known. */
+  readonly gone?: (objects: readonly KubeObject[]) => void;
+  /** Told once the cache of a collection holds its first full state. */
+  readonly synced?: (resource: DiscoveredResource) => void;
+  /** Whether to watch a collection; asked again after {@link ResourceMonitors.refresh}. Default: all. */
+  readonly wanted?: (resource: DiscoveredResource) => boolean;
+}
+
 /**
- * Watches every collection that can be listed, watched and deleted, among them those that CustomResourceDefinitions and aggregated APIs
- * add and take away while it runs.
+ * Watches every collection that is wanted and can be listed, watched and deleted, among them those that CustomResourceDefinitions and
+ * aggregated APIs add and take away while it runs.
  */
 export class ResourceMonitors {
   readonly #context: ControllerContext;
-  readonly #handler: MonitorHandler;
-  readonly #gone: (objects: readonly KubeObject[]) => void;
+  readonly #options: MonitorOptions;
   readonly #running = new Map<string, Monitor>();
   readonly #queue: WorkQueue;
 
-  /** @param gone Told of objects whose kind is no longer served: whether they exist cannot be known. */
-  constructor(context: ControllerContext, handler: MonitorHandler, gone: (objects: readonly KubeObject[]) => void) {
+  constructor(context: ControllerContext, options: MonitorOptions) {
     this.#context = context;
-    this.#handler = handler;
-    this.#gone = gone;
+    this.#options = options;
     this.#queue = new WorkQueue({ clock: context.clock });
   }
 
@@ -75,6 +82,16 @@ export class ResourceMonitors {
     this.#queue.close();
   }
 
+  /** Looks anew at what is wanted. */
+  refresh(): void {
+    this.#queue.add(DISCOVER);
+  }
+
+  /** What is known of a collection; `undefined` while it is not watched. */
+  cache(group: string, resource: string): Informer<KubeObject> | undefined {
+    return this.#running.get(`${group}/${resource}`)?.informer;
+  }
+
   /** The collection that a reference's apiVersion and kind mean, in whatever version it is watched. */
   find(apiVersion: string, kind: string): DiscoveredResource | undefined {
     const [group] = apiVersion.includes('/') ? apiVersion.split('/') : [''];
@@ -89,7 +106,7 @@ export class ResourceMonitors {
       resources
         .filter(({ verbs }) => verbs.has('list') && verbs.has('watch') && verbs.has('delete'))
         .map((resource): readonly [string, DiscoveredResource] => [`${resource.group}/${resource.resource}`, resource])
-        .filter(([id]) => !IGNORED.has(id)),
+        .filter(([id, resource]) => !IGNORED.has(id) && (this.#options.wanted?.(resource) ?? true)),
     );
     const unknown = new Set(failures.map(({ groupVersion }) => groupVersion.split('/')[0] ?? ''));
     for (const [id, monitor] of this.#running) {
@@ -99,7 +116,7 @@ export class ResourceMonitors {
       if (next === undefined ? unknown.has(resource.group) : next.version === resource.version && next.kind === resource.kind) continue;
       this.#running.delete(id);
       await stop();
-      if (next === undefined) this.#gone(informer.list());
+      if (next === undefined) this.#options.gone?.(informer.list());
       else this.#switch(next, informer.list(), signal);
     }
     for (const [id, resource] of wanted) if (!this.#running.has(id)) this.#running.set(id, this.#start(resource, signal));
@@ -113,7 +130,7 @@ export class ResourceMonitors {
     monitor.informer.whenSynced(signal).then(
       () => {
         const still = new Set(monitor.informer.list().map(({ metadata }) => metadata.uid));
-        for (const object of before) if (!still.has(object.metadata.uid)) this.#handler(resource).delete?.(object);
+        for (const object of before) if (!still.has(object.metadata.uid)) this.#options.handler(resource).delete?.(object);
       },
       // Stopping: nobody judges any more.
       () => undefined,
@@ -121,14 +138,26 @@ export class ResourceMonitors {
   }
 
   #start(resource: DiscoveredResource, signal: AbortSignal): Monitor {
+    const monitor = this.#open(resource, signal);
+    const { synced } = this.#options;
+    if (synced === undefined) return monitor;
+    monitor.informer.whenSynced(signal).then(
+      () => synced(resource),
+      // Stopping: nobody waits for it any more.
+      () => undefined,
+    );
+    return monitor;
+  }
+
+  #open(resource: DiscoveredResource, signal: AbortSignal): Monitor {
     const { client, clock, random, log, informers } = this.#context;
     if (this.#isBuiltIn(resource)) {
       const informer = informers.informer(resource);
-      const remove = informer.addHandler(this.#handler(resource));
+      const remove = informer.addHandler(this.#options.handler(resource));
       return { resource, informer, stop: async () => void remove() };
     }
     const informer = createInformer({ client, ref: resource, transform: withoutManagedFields, clock, random, log });
-    informer.addHandler(this.#handler(resource));
+    informer.addHandler(this.#options.handler(resource));
     const stopping = new AbortController();
     const ended = informer.run(AbortSignal.any([signal, stopping.signal]));
     const stop = async (): Promise<void> => {
