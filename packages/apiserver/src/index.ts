@@ -1,6 +1,17 @@
 export { type ApiServer, type ApiServerOptions, createApiServer } from './api-server.ts';
+export {
+  type AnonymousConfig,
+  AUTHENTICATION_CONFIG_KIND,
+  type AuthenticationConfig,
+  configOfFlags,
+  type JwtAuthenticatorConfig,
+  type OidcFlags,
+  parseAuthenticationConfig,
+} from './authentication/oidc/authentication-config.ts';
+export { JwtAuthentication } from './authentication/oidc/jwt-authentication.ts';
 export { type BootstrapFacts, bootstrapObjects, clientAuthorities, kubernetesEndpoints } from './bootstrap/bootstrap-objects.ts';
 export { type ClusterAccess, type ClusterAccessOptions, clusterAccess } from './cluster-access.ts';
+export { ConfigFileError, decodeConfigFile } from './config-files/config-file.ts';
 export { type NodeDialerTls, nodeDialer, podDialer } from './connect/dialers.ts';
 export type { FrontProxyIdentity } from './connect/extension-dialer.ts';
 export type { Admission, AdmissionOperation, AdmissionRequest } from './contract/admission.ts';
@@ -21,7 +32,10 @@ export type { MetricsSource, PodUsage, UsageSample } from './contract/metrics-so
 export type { ForwardRequest, ForwardResponse, NodeDialer, NodeEndpoint, PodDialer } from './contract/node-dialer.ts';
 export type { ObjectReader, ReaderQuery } from './contract/object-reader.ts';
 export type { ServiceAccountTokens } from './contract/service-account-tokens.ts';
+export type { TokenAuthenticator } from './contract/token-authenticator.ts';
 export { ANONYMOUS_USER, SYSTEM_USER, type UserInfo } from './contract/user.ts';
+export { EncryptionAtRest } from './encryption/encryption-at-rest.ts';
+export { type EncryptionConfig, parseEncryptionConfig } from './encryption/encryption-config.ts';
 export type { HealthCheck } from './health/health.ts';
 export type { InProcessTransport } from './http/in-process-door.ts';
 export type { DoorTls, NetworkDoor } from './http/network-door.ts';

@@ -10,6 +10,12 @@ export interface HealthCheck {
   check(signal: AbortSignal): Promise<void>;
 }
 
+/** A failed check whose reason holds nothing that only operators should read. */
+export class HealthFault extends Error {
+  override readonly name = 'HealthFault';
+  readonly code = 'HEALTH_FAULT';
+}
+
 /** `/healthz`, `/livez`, `/readyz`, each also with the name of one check behind it. */
 export function healthHandler(endpoint: 'healthz' | 'livez' | 'readyz', checks: readonly HealthCheck[]): PathHandler {
   return async ({ info, request, signal }) => {
@@ -24,10 +30,10 @@ export function healthHandler(endpoint: 'healthz' | 'livez' | 'readyz', checks: 
       try {
         await check(signal);
         lines.push(`[+]${checkName} ok`);
-      } catch {
-        // The reason may hold what only operators should read; it is in the log of the part itself.
+      } catch (error) {
+        // Any other reason may hold what only operators should read; it is in the log of the part itself.
         failed = true;
-        lines.push(`[-]${checkName} failed: reason withheld`);
+        lines.push(`[-]${checkName} failed: ${error instanceof HealthFault ? error.message : 'reason withheld'}`);
       }
     }
     if (failed) return textResponse(500, `${lines.join('\n')}\n${endpoint} check failed\n`);

@@ -1,6 +1,6 @@
 import { builtinKinds } from '@dure/api';
 import { expect, test } from 'vitest';
-import { objectKey, resourcePrefix, storageOf } from './storage-key.ts';
+import { objectKey, resourcePrefix, storageOf, storedResources } from './storage-key.ts';
 
 test.each([
   ['', 'pods', 'default', 'web', '/registry/pods/default/web'],
@@ -30,4 +30,15 @@ test('no two resources share a prefix, nor does one lie inside another', () => {
   const prefixes = [...stored].map((name) => resourcePrefix(name.slice(0, name.lastIndexOf('/')), name.slice(name.lastIndexOf('/') + 1)));
   for (const [at, prefix] of prefixes.entries())
     expect(prefixes.filter((other, index) => index !== at && other.startsWith(prefix))).toEqual([]);
+});
+
+test('a key tells whose object it holds, as far as it holds one', () => {
+  const resourceOf = storedResources();
+  for (const definition of builtinKinds) {
+    const { group, resource } = storageOf(definition);
+    expect(resourceOf(objectKey(group, resource, 'a', 'b'))).toEqual({ group, resource });
+  }
+  expect(resourceOf(objectKey('example.com', 'pods', 'default', 'web'))).toEqual({ group: 'example.com', resource: 'pods' });
+  expect(resourceOf('/registry/nobody/a')).toBeUndefined();
+  expect(resourceOf('/dure/claims/10.43.0.1')).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import type { KindDefinition } from '@dure/api';
+import { builtinKinds, type KindDefinition } from '@dure/api';
 
 /** Where objects lie in the store: upstream's layout, so that tools that read etcd find their way. */
 const ROOT = '/registry';
@@ -59,4 +59,23 @@ export function objectKey(group: string, resource: string, namespace: string, na
 /** The collection that a kind's objects are kept in: its own, unless it shares another's. */
 export function storageOf({ group, resource, storedAs }: KindDefinition): { readonly group: string; readonly resource: string } {
   return storedAs ?? { group, resource };
+}
+
+/** A collection in the store. */
+export interface StoredResource {
+  readonly group: string;
+  readonly resource: string;
+}
+
+/** Tells whose objects lie at a key; `undefined` for keys that hold none, such as claims of addresses. Knows the built-in kinds, and all that have their group before. */
+export function storedResources(): (key: string) => StoredResource | undefined {
+  const bare = new Map<string, StoredResource>();
+  for (const { group, resource } of builtinKinds.map(storageOf))
+    if (BARE_GROUPS.has(group)) bare.set(resourcePrefix(group, resource).slice(ROOT.length + 1, -1), { group, resource });
+  return (key) => {
+    if (!key.startsWith(`${ROOT}/`)) return undefined;
+    const [first = '', second = ''] = key.slice(ROOT.length + 1).split('/', 3);
+    // Names of resources have no dots, groups that are written out have.
+    return first.includes('.') ? { group: first, resource: second } : (bare.get(`${first}/${second}`) ?? bare.get(first));
+  };
 }

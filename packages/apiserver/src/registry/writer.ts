@@ -280,13 +280,14 @@ export class Writer {
         meta.resourceVersion = String(entry.modifiedAt);
         return { written: { object: fromStorage(call.kind, object), created: false } };
       }
-      // Nothing changed: no write, no event, the revision stays.
+      // Nothing changed: no write, no event, the revision stays. What is encrypted with an old key is written again all the same.
       if (
-        Buffer.compare(value, entry.value) === 0 ||
-        isDeepStrictEqual(
-          { ...object, metadata: { ...meta, resourceVersion: '' } },
-          { ...old, metadata: { ...old.metadata, resourceVersion: '' } },
-        )
+        entry.stale !== true &&
+        (Buffer.compare(value, entry.value) === 0 ||
+          isDeepStrictEqual(
+            { ...object, metadata: { ...meta, resourceVersion: '' } },
+            { ...old, metadata: { ...old.metadata, resourceVersion: '' } },
+          ))
       ) {
         meta.resourceVersion = String(entry.modifiedAt);
         return { written: { object: fromStorage(call.kind, object), created: false } };

@@ -15,6 +15,7 @@ import {
   StoreClosedError,
   StoreDamagedError,
   StoreFullError,
+  StoreSealedError,
   StoreTooLargeError,
   StoreUnavailableError,
 } from '@dure/store';
@@ -36,6 +37,7 @@ export function storeFailure(error: unknown): StatusError | undefined {
   if (error instanceof StoreClosedError) return serviceUnavailable('the server is shutting down');
   if (error instanceof StoreDamagedError)
     return internalError(new Error('the store cannot read what was asked for: bytes on its disk are damaged'));
+  if (error instanceof StoreSealedError) return internalError(new Error(`unable to transform what is stored: ${error.reason}`));
   if (error instanceof CompactedError) return expired('The provided resource version is too old.');
   if (error instanceof FutureRevisionError) return timeout('Too large resource version');
   return undefined;
