@@ -1,8 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import { builtinSchemas, type KindRegistry, type SchemaBook } from '@dure/api';
+import { builtinSchemas, joinApiVersion, type KindRegistry, type SchemaBook } from '@dure/api';
 import type { Clock, Logger, Random } from '@dure/foundation';
 import type { Store } from '@dure/store';
+import { forwardToExtension } from './aggregation/aggregation-proxy.ts';
+import { API_SERVICES } from './aggregation/api-service.ts';
+import { AvailabilityController } from './aggregation/availability-controller.ts';
+import { ExtensionDocuments } from './aggregation/extension-documents.ts';
+import { RegisteredServices } from './aggregation/registered-services.ts';
+import { registrationsOf } from './aggregation/registrations.ts';
 import { podDialer } from './connect/dialers.ts';
+import { extensionDialer, type FrontProxyIdentity } from './connect/extension-dialer.ts';
 import { logHandler, portForwardHandler, streamHandler } from './connect/pod-streams.ts';
 import { proxyHandler } from './connect/proxy.ts';
 import type { Admission } from './contract/admission.ts';
@@ -72,6 +79,8 @@ export interface ApiServerOptions {
   readonly nodes?: NodeDialer;
   /** The way to Pod addresses. Default: plain connections of this machine. */
   readonly pods?: PodDialer;
+  /** How the server shows itself to extension API servers. Absent: it shows nothing, and they believe it nothing. */
+  readonly frontProxy?: () => FrontProxyIdentity;
   /** Where usage figures come from. Default: the agents, if `nodes` is there. */
   readonly metrics?: (reads: ObjectReader) => MetricsSource;
   /** Where Services get addresses and node ports. Default: none are given out. */
@@ -116,6 +125,8 @@ const ENCODINGS_BYTES_MAX = 8 * 1024 * 1024;
 /** Wires the server's parts. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, kinds, clock, random, log } = options;
+  // What is there from the start stays here, whatever is registered later.
+  const ownGroupVersions = groupVersionsOf(kinds);
   const book = options.book ?? builtinSchemas;
   const stop = new AbortController();
   const { signal } = stop;
@@ -181,6 +192,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         if (hasDefinitions && !definitions.isSynced) throw new Error('custom resource definitions have not been read yet');
       },
     },
+    {
+      name: 'apiservice-registration-controller',
+      liveness: false,
+      check: async () => {
+        if (aggregates && !availability.isSynced) throw new Error('API services have not been read yet');
+      },
+    },
     { name: 'shutdown', liveness: false, check: async () => signal.throwIfAborted() },
     ...(options.healthChecks ?? []),
   ];
@@ -191,7 +209,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     special.set('metrics.k8s.io/pods/', podMetricsHandler({ router, reads, source: usage }));
   }
   const ownPodDialer = options.pods === undefined ? podDialer() : undefined;
-  const connect = { reads, nodes: options.nodes, pods: options.pods ?? (ownPodDialer as PodDialer), admission, random };
+  const pods = options.pods ?? (ownPodDialer as PodDialer);
+  const connect = { reads, nodes: options.nodes, pods, admission, random };
+  const extensions = extensionDialer({ reads, pods, random, identity: options.frontProxy });
+  const services = new RegisteredServices(reads, ownGroupVersions);
+  const documents = new ExtensionDocuments(extensions, clock);
+  const availability = new AvailabilityController({ kinds, caches, reads, writer, services, documents, clock, log });
+  const aggregates = kinds.groupResource(API_SERVICES.group, API_SERVICES.resource) !== undefined;
+  const availabilityRunning = aggregates ? availability.run(signal) : Promise.resolve();
   for (const [place, handler] of [
     ['*/*/scale', scaleHandler(deps)],
     ['/bindings/', bindingHandler(deps)],
@@ -219,7 +244,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   ] as const) {
     special.set(place, handler);
   }
-  const discovery = discoveryHandler(new Discovery(kinds), () => options.advertisedAddress ?? '');
+  const discovery = discoveryHandler(
+    new Discovery(kinds, aggregates ? registrationsOf(services, documents) : undefined),
+    () => options.advertisedAddress ?? '',
+  );
   const version = versionInfo(options.version ?? '0.1.0');
   const renderMetrics: PathHandler = async () =>
     textResponse(
@@ -248,6 +276,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authenticator,
     authorizer,
     router,
+    elsewhere: (info) => {
+      const service = aggregates ? services.answering(info) : undefined;
+      return service === undefined ? undefined : (call) => forwardToExtension(extensions, service, call);
+    },
     paths: {
       find: (path) =>
         exact.get(path.replace(/(.)\/$/, '$1')) ?? prefixes.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))?.[1],
@@ -265,9 +297,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     stop.abort(new Error('the server is shutting down'));
     processMetrics.stop();
     await Promise.all(closing);
-    await ownPodDialer?.[Symbol.asyncDispose]();
     await upkeep;
     await definitionsRunning;
+    await availabilityRunning;
+    await extensions[Symbol.asyncDispose]();
+    await ownPodDialer?.[Symbol.asyncDispose]();
     await caches.settled();
   };
   return {
@@ -286,4 +320,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** `apps/v1` and the like, of the kinds that are there now. */
+function groupVersionsOf(kinds: KindRegistry): ReadonlySet<string> {
+  return new Set(kinds.list().flatMap(({ group, versions }) => versions.map(({ name }) => joinApiVersion(group, name))));
 }

@@ -62,7 +62,8 @@ export function podDialer(): PodDialer & AsyncDisposable {
   };
 }
 
-async function send(
+/** One request over `agent`'s connections. */
+export async function send(
   agent: Agent,
   origin: string,
   { method, path, headers, body }: ForwardRequest,
@@ -72,7 +73,7 @@ async function send(
     origin,
     path,
     method: method as Dispatcher.HttpMethod,
-    headers: { ...headers },
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : [...value]])),
     signal,
     ...(body === undefined ? {} : { body: body instanceof Uint8Array ? body : Readable.from(toBuffers(body)) }),
   });
@@ -85,7 +86,8 @@ async function* toBuffers(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
   for await (const chunk of body) yield Buffer.from(chunk);
 }
 
-function openTls(options: ConnectionOptions, signal: AbortSignal): Promise<Duplex> {
+/** A connection with TLS, over `options.socket` where there is one. @throws the system's or the TLS library's error. */
+export function openTls(options: ConnectionOptions, signal: AbortSignal): Promise<Duplex> {
   const socket = connectTls({ ...options, timeout: CONNECT_TIMEOUT_MS });
   return opened(socket, 'secureConnect', signal);
 }

@@ -6,7 +6,7 @@ import type { ApiResponse } from '../http/exchange.ts';
 import type { ResourceCall, ResourceHandler } from '../request/call.ts';
 import { type ConnectDeps, nodeOf } from './pod-streams.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
-import { forwardedHeaders, tunnel } from './tunnel.ts';
+import { forwardedHeaders, returnedHeaders, tunnel } from './tunnel.ts';
 
 export interface ProxyDeps extends ConnectDeps {
   readonly pods: PodDialer;
@@ -65,10 +65,7 @@ export function proxyHandler(deps: ProxyDeps): ResourceHandler {
 }
 
 function answer(response: ForwardResponse, { info, request }: ResourceCall): ApiResponse {
-  const headers: Record<string, string | readonly string[]> = {};
-  for (const [name, value] of Object.entries(response.headers)) {
-    if (!['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length'].includes(name)) headers[name] = value;
-  }
+  const headers = returnedHeaders(response.headers);
   const { location } = headers;
   // A redirect within the target stays within the proxy.
   if (typeof location === 'string' && location.startsWith('/') && !location.startsWith('//')) {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { ForwardResponse } from '../contract/node-dialer.ts';
 import type { UpgradeAccess } from '../http/exchange.ts';
 
 /** Headers that end here: the caller's own credentials are not the target's business, and lengths are made anew. */
@@ -12,6 +13,8 @@ const DROPPED: ReadonlySet<string> = new Set([
   'content-length',
 ]);
 
+const CONNECTION_HEADERS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
+
 /** Headers to pass on. @param upgrade Keeps `connection` and `upgrade`. */
 export function forwardedHeaders(headers: Readonly<Record<string, string>>, upgrade: boolean): Record<string, string> {
   const kept: Record<string, string> = {};
@@ -23,6 +26,11 @@ export function forwardedHeaders(headers: Readonly<Record<string, string>>, upgr
   return kept;
 }
 
+/** Headers of an answer to pass back: all but those that belong to the connection it came over. */
+export function returnedHeaders(headers: ForwardResponse['headers']): Record<string, string | readonly string[]> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !CONNECTION_HEADERS.has(name)));
+}
+
 /**
  * Sends the client's upgrade request to `target` and then carries bytes both ways, whatever protocol they agree on: the target's answer
  * reaches the client as it comes. Resolves when both sides have ended.
@@ -30,16 +38,22 @@ export function forwardedHeaders(headers: Readonly<Record<string, string>>, upgr
 export function tunnel(
   client: UpgradeAccess,
   target: Duplex,
-  request: { readonly method: string; readonly path: string; readonly host: string; readonly headers: Readonly<Record<string, string>> },
+  request: {
+    readonly method: string;
+    readonly path: string;
+    readonly host: string;
+    readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const { socket, head } = client;
   const lines = [`${request.method} ${request.path} HTTP/1.1`, `Host: ${request.host}`];
   for (const [name, value] of Object.entries(request.headers)) {
     // What Node's parser let through cannot hold line breaks; what is built from queries is encoded.
-    lines.push(`${name}: ${value}`);
+    for (const line of typeof value === 'string' ? [value] : value) lines.push(`${name}: ${line}`);
   }
-  target.write(`${lines.join('\r\n')}\r\n\r\n`);
+  // Headers are bytes; what holds others than ASCII was spelled so by who made it.
+  target.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   if (head.length > 0) target.write(head);
   return new Promise((resolve) => {
     let open = 2;

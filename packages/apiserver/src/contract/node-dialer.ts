@@ -11,7 +11,7 @@ export interface ForwardRequest {
   readonly method: string;
   /** With query. */
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: AsyncIterable<Uint8Array> | Uint8Array;
 }
 

@@ -1,5 +1,6 @@
 import { type JsonObject, objectAt, stringsAt } from '@dure/api';
-import { CLEANUP_FINALIZER, withCondition } from './definition-status.ts';
+import { withCondition } from '../registry/conditions.ts';
+import { CLEANUP_FINALIZER } from './definition-status.ts';
 
 /** Makes `definition`, which is asked to go, wait for its objects: as upstream's registry does before it marks it. Changes it. @param now RFC 3339. */
 export function holdForCleanup(definition: JsonObject, now: string): void {

@@ -1,17 +1,9 @@
 /** What the server says of a CustomResourceDefinition: which names it got, and whether its kind is served. Pure. */
-import { type JsonObject, objectAt, objectsAt, semanticEqual, stringAt, stringsAt } from '@dure/api';
+import { type JsonObject, objectAt, semanticEqual, stringAt, stringsAt } from '@dure/api';
+import { type Condition, hasCondition, withCondition } from '../registry/conditions.ts';
 
 /** While it stands there, the definition waits for its objects to go. */
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
-
-export type ConditionStatus = 'True' | 'False';
-
-export interface Condition {
-  readonly type: string;
-  readonly status: ConditionStatus;
-  readonly reason: string;
-  readonly message: string;
-}
 
 /** Names that others in the same group have: resources (plural, singular, short) and kinds (also of lists). */
 export interface TakenNames {
@@ -33,26 +25,6 @@ export function takenNames(others: Iterable<JsonObject>): TakenNames {
   resources.delete('');
   kinds.delete('');
   return { resources, kinds };
-}
-
-export function hasCondition(definition: JsonObject, type: string, status: ConditionStatus = 'True'): boolean {
-  return objectsAt(definition, 'status', 'conditions').some((one) => stringAt(one, 'type') === type && stringAt(one, 'status') === status);
-}
-
-/** `status` with `condition` in it; the time of transition moves only where the status does. @param now RFC 3339. */
-export function withCondition(status: JsonObject, condition: Condition, now: string): JsonObject {
-  const conditions = objectsAt(status, 'conditions');
-  const before = conditions.find((one) => stringAt(one, 'type') === condition.type);
-  const same = before !== undefined && stringAt(before, 'status') === condition.status;
-  const lastTransitionTime = same ? (before.lastTransitionTime ?? now) : now;
-  const next: JsonObject = {
-    lastTransitionTime,
-    message: condition.message,
-    reason: condition.reason,
-    status: condition.status,
-    type: condition.type,
-  };
-  return { ...status, conditions: before === undefined ? [...conditions, next] : conditions.map((one) => (one === before ? next : one)) };
 }
 
 /**

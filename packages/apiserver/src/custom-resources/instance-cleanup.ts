@@ -1,10 +1,9 @@
-import { type JsonObject, type KindDefinition, kindAt, StatusError } from '@dure/api';
+import { type KindDefinition, StatusError } from '@dure/api';
 import type { Clock } from '@dure/foundation';
 import type { Entry, Store } from '@dure/store';
 import type { UserInfo } from '../contract/user.ts';
 import { metaText } from '../registry/object-meta.ts';
-import type { RegistryCall } from '../registry/scope.ts';
-import { storageVersionOf } from '../registry/scope.ts';
+import { callFor } from '../registry/own-call.ts';
 import { resourcePrefix } from '../registry/storage-key.ts';
 import { decodeStored } from '../registry/stored-object.ts';
 import type { Writer } from '../registry/writer.ts';
@@ -51,18 +50,4 @@ async function deleteAll(definition: KindDefinition, entries: readonly Entry[], 
     }
   };
   await Promise.all(Array.from({ length: DELETE_WORKERS }, work));
-}
-
-/** The server's own call about one object of a kind. */
-export function callFor(definition: KindDefinition, object: JsonObject, user: UserInfo, signal: AbortSignal): RegistryCall {
-  return {
-    kind: kindAt(definition, storageVersionOf(definition)),
-    namespace: metaText(object, 'namespace'),
-    name: metaText(object, 'name'),
-    subresource: '',
-    user,
-    signal,
-    warn() {},
-    annotate() {},
-  };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { joinApiVersion, type KindDefinition, type KindRegistry, kindAt } from '@dure/api';
+import type { Registration, Registrations } from './registrations.ts';
 
 /** One resource as the unaggregated lists show it. */
 interface ApiResource {
@@ -15,7 +16,12 @@ interface ApiResource {
   readonly storageVersionHash?: string;
 }
 
-/** Groups clients are told of first; others follow by name. @see apiserver, group priorities of the aggregator. */
+/** This group comes first of all, whatever is registered: it says what the others are. */
+const FIRST_GROUP = 'apiregistration.k8s.io';
+/** Where custom kinds stand that nobody registered with another place. */
+const GROUP_PRIORITY = 1000;
+
+/** The order of built-in groups that are not registered. @see apiserver, group priorities of the aggregator. */
 const GROUP_ORDER: readonly string[] = [
   '',
   'apiregistration.k8s.io',
@@ -40,27 +46,47 @@ const GROUP_ORDER: readonly string[] = [
   'flowcontrol.apiserver.k8s.io',
 ];
 
-/** What the API offers, in the forms that clients ask for. Pure reading of the registry. */
+/** What the API offers, in the forms that clients ask for. Pure reading of the registry, and of what is registered beside it. */
 export class Discovery {
   readonly #kinds: KindRegistry;
+  readonly #registrations: Registrations;
 
-  constructor(kinds: KindRegistry) {
+  constructor(kinds: KindRegistry, registrations: Registrations = () => []) {
     this.#kinds = kinds;
+    this.#registrations = registrations;
   }
 
   /** Names of the groups besides core, in order of preference. */
   groups(): readonly string[] {
     const names = new Set(this.#kinds.list().map(({ group }) => group));
+    const registered = new Map<string, number>();
+    for (const { group, groupPriority, elsewhere } of this.#registrations()) {
+      if (elsewhere !== undefined) names.add(group);
+      registered.set(group, Math.max(registered.get(group) ?? 0, groupPriority));
+    }
     names.delete('');
-    const rank = (group: string): number => (GROUP_ORDER.includes(group) ? GROUP_ORDER.indexOf(group) : GROUP_ORDER.length);
-    return [...names].sort((left, right) => rank(left) - rank(right) || (left < right ? -1 : 1));
+    const priority = (group: string): number =>
+      group === FIRST_GROUP ? Number.POSITIVE_INFINITY : (registered.get(group) ?? usualPriority(group));
+    return [...names].sort((left, right) => {
+      const [a, b] = [priority(left), priority(right)];
+      return a === b ? (left < right ? -1 : 1) : b - a;
+    });
   }
 
   /** Served versions of a group, preferred first. */
   versions(group: string): readonly string[] {
     const names = new Set<string>();
     for (const definition of this.#of(group)) for (const version of definition.versions) if (version.served) names.add(version.name);
-    return [...names].sort(compareVersions);
+    const registered = new Map<string, number>();
+    for (const { version, versionPriority, elsewhere } of this.#registered(group)) {
+      if (elsewhere !== undefined) names.add(version);
+      registered.set(version, versionPriority);
+    }
+    // Where only some are registered, the others' places say nothing about them.
+    const isRanked = [...names].every((name) => registered.has(name));
+    return [...names].sort(
+      (left, right) => (isRanked ? (registered.get(right) ?? 0) - (registered.get(left) ?? 0) : 0) || compareVersions(left, right),
+    );
   }
 
   /** `GET /api` */
@@ -123,15 +149,21 @@ export class Discovery {
       metadata: {},
       items: groups.map((group) => ({
         metadata: { ...(group === '' ? {} : { name: group }), creationTimestamp: null },
-        versions: this.versions(group).map((version) => ({
-          version,
-          resources: this.#at(group, version)
+        versions: this.versions(group).map((version) => {
+          const elsewhere = this.#registered(group).find((candidate) => candidate.version === version)?.elsewhere;
+          if (elsewhere !== undefined)
+            return { version, resources: elsewhere.resources, freshness: elsewhere.isFresh ? 'Current' : 'Stale' };
+          const resources = this.#at(group, version)
             .map((definition) => aggregatedResource(definition, group, version))
-            .sort((left, right) => (left.resource < right.resource ? -1 : 1)),
-          freshness: 'Current',
-        })),
+            .sort((left, right) => (left.resource < right.resource ? -1 : 1));
+          return { version, resources, freshness: 'Current' };
+        }),
       })),
     };
+  }
+
+  #registered(group: string): readonly Registration[] {
+    return this.#registrations().filter((registration) => registration.group === group);
   }
 
   #of(group: string): readonly KindDefinition[] {
@@ -150,6 +182,11 @@ export class Discovery {
     const versions = this.versions(name).map((version) => ({ groupVersion: joinApiVersion(name, version), version }));
     return { name, versions, preferredVersion: versions[0] } as { readonly name: string };
   }
+}
+
+function usualPriority(group: string): number {
+  const place = GROUP_ORDER.indexOf(group);
+  return place < 0 ? GROUP_PRIORITY : GROUP_PRIORITY + GROUP_ORDER.length - place;
 }
 
 function aggregatedResource(definition: KindDefinition, group: string, version: string) {

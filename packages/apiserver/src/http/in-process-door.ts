@@ -56,6 +56,17 @@ export function inProcessTransport(handler: RequestHandler, user: UserInfo, user
   };
 }
 
+async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+  const decoder = new TextDecoder();
+  let held = '';
+  for await (const chunk of chunks) {
+    const lines = `${held}${decoder.decode(chunk, { stream: true })}`.split('\n');
+    held = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') yield JSON.parse(line);
+  }
+  if (held.trim() !== '') yield JSON.parse(held);
+}
+
 /**
  * A signal that aborts with the first of `sources`, until released. `AbortSignal.any` would leave something behind on the long-lived
  * sources for each of the millions of requests that pass here.
@@ -99,6 +110,8 @@ function answer({ status, headers, body }: ApiResponse, release: () => void): In
     async *frames() {
       try {
         if (body.kind === 'frames') for await (const frame of body.frames) yield frame.value();
+        // A watch that another server answers comes as its bytes.
+        else if (body.kind === 'stream') yield* jsonLines(body.chunks);
         else if (body.kind === 'document') yield body.document.value();
       } finally {
         release();

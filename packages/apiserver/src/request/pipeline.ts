@@ -19,6 +19,8 @@ export interface PipelineDeps {
   readonly authorizer: Authorizer;
   readonly router: ResourceRouter;
   readonly paths: PathRouter;
+  /** Who serves what another server is registered for; looked for before everything else. */
+  readonly elsewhere: (info: RequestInfo) => PathHandler | undefined;
   readonly inFlight: InFlight;
   readonly metrics: RequestMetrics;
   readonly clock: Clock;
@@ -34,7 +36,7 @@ export interface PathRouter {
 
 /** Every request's way: who, may they, where to, what comes of it. Failures become Status answers here and nowhere else. */
 export function requestPipeline(deps: PipelineDeps): RequestHandler {
-  const { metrics, clock, log, paths, router, inFlight } = deps;
+  const { metrics, clock, log, inFlight } = deps;
 
   return async (request) => {
     const startedMs = clock.monotonicMs();
@@ -54,7 +56,7 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       await permit(deps, user, info, request.query, signal);
       const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message), annotate() {} };
       // Raced with the deadline, since a client may take forever to send its body.
-      const response = await abortable(dispatch(call, router, paths), signal);
+      const response = await abortable(dispatch(call, deps), signal);
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, longRunning);
       return finished(withWarnings(response, warnings), metrics, info, longRunning);
     } catch (error) {
@@ -71,8 +73,10 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
   };
 }
 
-async function dispatch(call: ApiCall, router: ResourceRouter, paths: PathRouter): Promise<ApiResponse> {
+async function dispatch(call: ApiCall, { router, paths, elsewhere }: PipelineDeps): Promise<ApiResponse> {
   const { info } = call;
+  const forward = elsewhere(info);
+  if (forward !== undefined) return forward(call);
   if (info.kind === 'resource') return router.serve({ ...call, info });
   const handler = paths.find(info.path);
   if (handler === undefined) throw unknownPath();

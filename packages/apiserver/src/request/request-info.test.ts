@@ -32,6 +32,11 @@ const cases: readonly PathCase[] = [
     info: { resource: 'nodes', name: 'n:10250', subresource: 'proxy', rest: '/stats/summary' },
   },
   { path: '/api/v1/namespaces/a/services/s/proxy/', info: { subresource: 'proxy', rest: '/', namespace: 'a', name: 's' } },
+  {
+    path: '/apis/a.b/v1/namespaces/ns/machines/m/portforward/22/tcp',
+    info: { kind: 'resource', group: 'a.b', resource: 'machines', name: 'm', subresource: 'portforward', rest: '/22/tcp' },
+  },
+  { path: '/apis/a.b/v1/namespaces/ns/machines/m/console//x', info: { kind: 'path' } },
   { path: '/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node', info: { name: 'system:node' } },
   { path: '/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode', info: { name: 'system:node' } },
   { path: '/api/v1', info: { kind: 'path', verb: 'get' } },

@@ -15,7 +15,7 @@ export interface ResourceRequestInfo {
   readonly namespace: string;
   /** '' for a collection. */
   readonly name: string;
-  /** What follows the subresource (`proxy/PATH`), still encoded, with its leading slash; '' if nothing. */
+  /** What follows the subresource (`proxy/PATH`, or what an extension server knows), still encoded, with its leading slash; '' if nothing. */
   readonly rest: string;
   readonly verb: string;
 }
@@ -64,9 +64,9 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   const subresource = decode(rest[2]);
   // What is proxied keeps its encoding and a trailing slash: both mean something to who answers.
   const restIndex = segments.length - rest.length + 3;
-  const tail = subresource === 'proxy' ? path.split('/').slice(1 + restIndex) : [];
+  const tail = subresource === 'proxy' ? path.split('/').slice(1 + restIndex) : rest.slice(3);
   const restPath = tail.length > 0 ? `/${tail.join('/')}` : '';
-  if (subresource !== 'proxy' && (rest.length > 3 || rest.includes(''))) return pathInfo(method, path);
+  if (subresource !== 'proxy' && rest.includes('')) return pathInfo(method, path);
   if (resource === 'namespaces' && name !== '' && group === '') namespace = name;
 
   return {

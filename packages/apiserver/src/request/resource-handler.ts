@@ -52,7 +52,7 @@ export class ResourceRouter {
   async serve(call: ResourceCall): Promise<ApiResponse> {
     const { info } = call;
     const kind = this.#deps.kinds.resource(info.group, info.version, info.resource);
-    if (kind === undefined) throw unknownPath();
+    if (kind === undefined || (info.rest !== '' && info.subresource !== 'proxy')) throw unknownPath();
     const { definition } = kind;
     if (definition.namespaced && info.namespace === '' && (info.name !== '' || info.verb === 'create')) throw unknownPath();
     if (!definition.namespaced && info.namespace !== '' && !(info.resource === 'namespaces' && info.group === '')) throw unknownPath();
