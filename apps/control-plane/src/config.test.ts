@@ -65,6 +65,13 @@ describe('parseConfig', () => {
     expect(() => parse('--etcd-endpoints', 'https://a:1')).toThrow(/only with --store etcd/);
   });
 
+  it('reads how often history is compacted', () => {
+    expect(parseConfig([], ['192.0.2.7']).compactionIntervalMs).toBe(300_000);
+    expect(parseConfig(['--etcd-compaction-interval', '1m30s'], ['192.0.2.7']).compactionIntervalMs).toBe(90_000);
+    for (const wrong of ['0', '-5m', 'soon'])
+      expect(() => parseConfig([`--etcd-compaction-interval=${wrong}`], ['192.0.2.7'])).toThrow(/expected a duration/);
+  });
+
   it('refuses an option that it does not know', () => {
     expect(() => parseConfig(['--etcd-servers', 'x'])).toThrow(ConfigError);
   });

@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseGoDurationMs } from '@dure/api';
 import type { LogLevel } from '@dure/foundation';
 import { type EtcdConfig, parseEtcdConfig } from './etcd-config.ts';
 
@@ -25,6 +26,8 @@ export interface Config {
   readonly store: 'embedded' | 'memory' | 'etcd';
   /** With `store` etcd. */
   readonly etcd: EtcdConfig | undefined;
+  /** How often history is compacted; what is older than two of these cannot be read or watched from any more. */
+  readonly compactionIntervalMs: number;
   readonly logLevel: LogLevel;
 }
 
@@ -55,6 +58,7 @@ const DEFAULTS = {
   'etcd-ca': '',
   'etcd-cert': '',
   'etcd-key': '',
+  'etcd-compaction-interval': '5m',
   'log-level': 'info',
 } as const;
 
@@ -67,11 +71,12 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'etcd-ca': 'file with the certificates that etcd is trusted by, default those of the system',
   'etcd-cert': 'file with the certificate to show etcd',
   'etcd-key': 'file with its key',
+  'etcd-compaction-interval': 'how often history is compacted, in any store, default 5m',
 };
 
 export const USAGE = `usage: dure server [options]
 ${Object.entries(DEFAULTS)
-  .map(([name, value]) => `  --${name.padEnd(20)}${MEANINGS[name] ?? `default ${String(value)}`}`)
+  .map(([name, value]) => `  --${name.padEnd(28)}${MEANINGS[name] ?? `default ${String(value)}`}`)
   .join('\n')}`;
 
 /** This machine's addresses that others may reach, IPv4 first: Pods and Services have such. */
@@ -123,6 +128,8 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
           check,
         )
       : undefined;
+  const compactionIntervalMs = parseGoDurationMs(text('etcd-compaction-interval')) ?? 0;
+  check(compactionIntervalMs > 0, `--etcd-compaction-interval ${text('etcd-compaction-interval')}: expected a duration such as 5m`);
   check(
     ['debug', 'info', 'warn', 'error'].includes(text('log-level')),
     `--log-level ${text('log-level')}: expected debug, info, warn or error`,
@@ -142,6 +149,7 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
     serverNames: (values['server-name'] as string[] | undefined) ?? [],
     store: text('store') as Config['store'],
     etcd,
+    compactionIntervalMs,
     logLevel: text('log-level') as LogLevel,
   });
 }

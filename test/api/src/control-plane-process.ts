@@ -15,21 +15,24 @@ export class ControlPlaneProcess implements AsyncDisposable {
   readonly port: number;
   #process: RunningProcess;
   readonly #kubectl: string;
+  readonly #options: LaunchOptions;
 
-  private constructor(directory: string, port: number, process: RunningProcess, kubectl: string) {
+  private constructor(directory: string, port: number, process: RunningProcess, kubectl: string, options: LaunchOptions) {
     this.directory = directory;
     this.port = port;
+    this.#options = options;
     this.#process = process;
     this.#kubectl = kubectl;
   }
 
-  static async start(): Promise<ControlPlaneProcess> {
+  /** @param options Of the command line, beside those that every test needs. */
+  static async start(options: LaunchOptions = {}): Promise<ControlPlaneProcess> {
     const directory = await mkdtemp(join(tmpdir(), 'dure-api-'));
     const port = await freePort();
-    const process = await launch(directory, port);
+    const process = await launch(directory, port, options);
     try {
       await process.waitForLine(/API server is ready/, READY_TIMEOUT_MS);
-      return new ControlPlaneProcess(directory, port, process, await kubectlPath());
+      return new ControlPlaneProcess(directory, port, process, await kubectlPath(), options);
     } catch (error) {
       await process.stop();
       await rm(directory, { recursive: true, force: true });
@@ -45,8 +48,12 @@ export class ControlPlaneProcess implements AsyncDisposable {
   /** Stops it in order and starts it again over the same data. */
   async restart(): Promise<void> {
     await this.#process.stop();
-    this.#process = await launch(this.directory, this.port);
+    this.#process = await launch(this.directory, this.port, this.#options);
     await this.#process.waitForLine(/API server is ready/, READY_TIMEOUT_MS);
+  }
+
+  get kubeconfig(): string {
+    return join(this.directory, 'kubeconfig');
   }
 
   /** What kubectl prints. @throws {Error} It failed; the message holds what it said. */
@@ -69,17 +76,20 @@ export class ControlPlaneProcess implements AsyncDisposable {
   }
 
   #arguments(args: readonly string[]): readonly string[] {
-    return ['--kubeconfig', join(this.directory, 'kubeconfig'), '--cache-dir', join(this.directory, 'cache'), ...args];
+    return ['--kubeconfig', this.kubeconfig, '--cache-dir', join(this.directory, 'cache'), ...args];
   }
 }
 
+export type LaunchOptions = Readonly<Record<`--${string}`, string>>;
+
 /** The control plane's program over `directory`, as anybody starts it. */
-export function launch(directory: string, port: number): Promise<RunningProcess> {
+export function launch(directory: string, port: number, further: LaunchOptions = {}): Promise<RunningProcess> {
   const options = {
     '--data-dir': join(directory, 'server'),
     '--kubeconfig': join(directory, 'kubeconfig'),
     '--listen': `127.0.0.1:${port}`,
     '--advertise-address': ADVERTISED,
+    ...further,
   };
   return RunningProcess.start(process.execPath, ['--import', 'tsx', MAIN, ...Object.entries(options).flat()]);
 }
