@@ -751,6 +751,7 @@ export { type PodAmountsOptions, podLimits, podRequests } from './quota/pod-amou
 export { type QuotaScope, quotaScopes } from './quota/scopes.ts';
 export { inScopes, totalUsage } from './quota/usage.ts';
 export { quoted } from './quoted.ts';
+export { aggregatedRules } from './rbac/role-aggregation.ts';
 export {
   apiServices,
   certificateSigningRequests,

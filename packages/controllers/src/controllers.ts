@@ -4,6 +4,7 @@ import { tokenCleaner } from './bootstrap-token/token-cleaner.ts';
 import { csrApprover } from './certificates/csr-approver.ts';
 import { csrCleaner } from './certificates/csr-cleaner.ts';
 import { csrSigner, type SignCertificateRequest } from './certificates/csr-signer.ts';
+import { clusterRoleAggregationController } from './clusterrole-aggregation/clusterrole-aggregation-controller.ts';
 import type { Controller, ControllerContext, ControllerFactory } from './controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
@@ -48,6 +49,7 @@ export function controllerFactories(config: ControllersConfig): ReadonlyMap<stri
     ['pod-garbage-collector', podGcController],
     ['garbage-collector', garbageCollector],
     ['resourcequota', resourceQuotaController],
+    ['clusterrole-aggregation', clusterRoleAggregationController],
     ['csr-approver', csrApprover],
     ['csr-signer', csrSigner({ signCertificateRequest: config.signCertificateRequest })],
     ['csr-cleaner', csrCleaner],

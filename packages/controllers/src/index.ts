@@ -2,6 +2,7 @@ export { tokenCleaner } from './bootstrap-token/token-cleaner.ts';
 export { csrApprover } from './certificates/csr-approver.ts';
 export { csrCleaner } from './certificates/csr-cleaner.ts';
 export { type CsrSignerOptions, csrSigner, type SignCertificateRequest } from './certificates/csr-signer.ts';
+export { clusterRoleAggregationController } from './clusterrole-aggregation/clusterrole-aggregation-controller.ts';
 export type { Controller, ControllerContext, ControllerFactory } from './controller.ts';
 export { type ControllersConfig, controllerFactories, type RunControllersOptions, runControllers } from './controllers.ts';
 export { deploymentController } from './deployment/deployment-controller.ts';
