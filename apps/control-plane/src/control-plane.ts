@@ -14,6 +14,7 @@ import {
   nodeDialer,
   SYSTEM_USER,
   VOLATILE_PREFIXES,
+  webhookClient,
 } from '@dure/apiserver';
 import { createClient, renderKubeconfig } from '@dure/client';
 import { aborted, type Clock, errnoCode, type Logger, messageOf, type Random, Scope } from '@dure/foundation';
@@ -42,9 +43,11 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const pki = await openClusterPki(join(config.dataDir, 'pki'), names, { clock, random });
   const store = scope.use(await openStore(config, { clock, random, log }));
   const kinds = new KindRegistry(builtinKinds);
+  const webhooks = scope.use(webhookClient({ clock, random }));
   const access = clusterAccess({
     issuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
     serviceAccountKeyPem: pki.serviceAccountKeyPem,
+    webhooks,
     clock,
     random,
   });

@@ -16,9 +16,10 @@ import { keySet, openidConfiguration } from './authentication/oidc-discovery.ts'
 import { ServiceAccountAuthenticator } from './authentication/service-account-authenticator.ts';
 import { ServiceAccountIssuer } from './authentication/service-account-issuer.ts';
 import { signingKeyOf } from './authentication/service-account-keys.ts';
-import { AuthorizerChain } from './authorization/authorizer-chain.ts';
-import { NodeAuthorizer } from './authorization/node-authorizer.ts';
+import { type AuthorizationConfig, USUAL_AUTHORIZATION } from './authorization/authorization-config.ts';
+import { ConfiguredAuthorizer } from './authorization/configured-authorizer.ts';
 import { RbacAuthorizer } from './authorization/rbac-authorizer.ts';
+import type { WebhookClient } from './connect/webhook-client.ts';
 import type { Admission } from './contract/admission.ts';
 import type { Authenticator } from './contract/authenticator.ts';
 import type { Authorizer } from './contract/authorizer.ts';
@@ -40,6 +41,10 @@ export interface ClusterAccessOptions {
   readonly anonymous?: () => AnonymousConfig;
   /** Further sorts of bearer tokens, asked in this order. */
   readonly tokens?: readonly TokenAuthenticator[];
+  /** Who decides what users may; asked for each question. Default: nodes by what their Pods need, then roles. */
+  readonly authorization?: () => AuthorizationConfig;
+  /** For the webhooks among them. */
+  readonly webhooks: WebhookClient;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -69,7 +74,8 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         anonymous: options.anonymous ?? (() => ({ enabled: true })),
         tokens: options.tokens ?? [],
       }),
-    authorizer: (reader) => new AuthorizerChain([new NodeAuthorizer(reader), new RbacAuthorizer(reader)]),
+    authorizer: (reader) =>
+      new ConfiguredAuthorizer({ config: options.authorization ?? (() => USUAL_AUTHORIZATION), reader, client: options.webhooks, clock }),
     // In upstream's order: what fills in comes before what judges.
     admission: (reader, authorizer, statuses) =>
       admissionChain([

@@ -9,11 +9,21 @@ export {
   parseAuthenticationConfig,
 } from './authentication/oidc/authentication-config.ts';
 export { JwtAuthentication } from './authentication/oidc/jwt-authentication.ts';
+export { TokenWebhook, type TokenWebhookOptions } from './authentication/token-webhook.ts';
+export {
+  type AuthorizationConfig,
+  type AuthorizerConfig,
+  parseAuthorizationConfig,
+  USUAL_AUTHORIZATION,
+} from './authorization/authorization-config.ts';
+export type { AuthorizationWebhookConfig } from './authorization/authorization-webhook.ts';
+export { NO_CONDITIONS } from './authorization/match-conditions.ts';
 export { type BootstrapFacts, bootstrapObjects, clientAuthorities, kubernetesEndpoints } from './bootstrap/bootstrap-objects.ts';
 export { type ClusterAccess, type ClusterAccessOptions, clusterAccess } from './cluster-access.ts';
 export { ConfigFileError, decodeConfigFile } from './config-files/config-file.ts';
 export { type NodeDialerTls, nodeDialer, podDialer } from './connect/dialers.ts';
 export type { FrontProxyIdentity } from './connect/extension-dialer.ts';
+export { type WebhookClient, type WebhookTarget, webhookClient } from './connect/webhook-client.ts';
 export type { Admission, AdmissionOperation, AdmissionRequest } from './contract/admission.ts';
 export type { Authenticated, Authenticator, Credentials, PeerCertificate } from './contract/authenticator.ts';
 export type {

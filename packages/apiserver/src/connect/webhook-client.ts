@@ -69,8 +69,9 @@ export class WebhookCallError extends Error {
 }
 
 export interface WebhookClientDeps {
-  readonly reads: ObjectReader;
-  readonly pods: PodDialer;
+  /** With `pods` the way to Services. Absent: URLs only, as kubeconfigs name them. */
+  readonly reads?: ObjectReader;
+  readonly pods?: PodDialer;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -196,6 +197,7 @@ function connector(
   const open = async (signal: AbortSignal): Promise<Duplex> => {
     if (protocol !== 'https:') throw new Error(`unsupported protocol scheme ${JSON.stringify(protocol.replace(':', ''))}`);
     if (url === undefined && service !== undefined) {
+      if (reads === undefined || pods === undefined) throw new Error('Services are not called from here');
       const endpoint = await serviceEndpoint({ reads, random }, service.namespace, service.name, String(number)).catch((error: unknown) => {
         throw isNotFound(error) ? new Error(`service ${JSON.stringify(service.name)} not found`) : error;
       });

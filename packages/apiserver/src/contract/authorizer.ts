@@ -35,6 +35,8 @@ export type Decision = 'allow' | 'deny' | 'no-opinion';
 export interface AuthorizationResult {
   readonly decision: Decision;
   readonly reason?: string;
+  /** Why there is no better answer: unless somebody else allows, the request becomes an InternalError. */
+  readonly error?: Error;
 }
 
 export interface ResourceRule {
