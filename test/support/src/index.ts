@@ -13,6 +13,7 @@ export {
   unpackPackages,
 } from './debian.ts';
 export { eventually } from './eventually.ts';
+export { helmPath, helmUnavailable } from './helm.ts';
 export { diffSnapshots, type HostSnapshot, type SnapshotDiff, type SnapshotOptions, takeHostSnapshot } from './host-snapshot.ts';
 export {
   type BuiltBlob,
