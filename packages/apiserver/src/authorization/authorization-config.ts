@@ -1,7 +1,8 @@
+import { CelCompiler } from '@dure/api';
 import { decodeConfigFile, durationMsOf, type Fields, FileFaults, fieldsOf, listOf, textOf } from '../config-files/config-file.ts';
 import type { WebhookTarget } from '../connect/webhook-client.ts';
 import type { AuthorizationWebhookConfig } from './authorization-webhook.ts';
-import { MatchConditions } from './match-conditions.ts';
+import { compileConditions } from './match-conditions.ts';
 
 export type AuthorizerConfig =
   | { readonly kind: 'Node' | 'RBAC' | 'AlwaysAllow' | 'AlwaysDeny' }
@@ -31,6 +32,7 @@ export async function parseAuthorizationConfig(
 ): Promise<AuthorizationConfig> {
   const content = decodeConfigFile(text, KIND);
   const faults = new FileFaults(content);
+  const compiler = new CelCompiler();
   faults.knowOnly(content, '', ['apiVersion', 'kind', 'authorizers']);
   const entries = listOf(content.authorizers).map(fieldsOf);
   if (entries.length === 0) faults.add('authorizers', 'Required value: at least one authorization mode must be defined');
@@ -53,7 +55,10 @@ export async function parseAuthorizationConfig(
     else if (!NAME.test(name)) faults.add(`${path}.name`, `Invalid value: ${JSON.stringify(name)}: authorizer name is not a DNS subdomain`);
     if (before.some((other) => other.name === name)) faults.add(`${path}.name`, `Duplicate value: ${JSON.stringify(name)}`);
     if (type === 'Webhook') {
-      parsed.push({ kind: 'Webhook', webhook: await parseWebhook(name, fieldsOf(entry.webhook), `${path}.webhook`, faults, targetOf) });
+      parsed.push({
+        kind: 'Webhook',
+        webhook: await parseWebhook(name, fieldsOf(entry.webhook), `${path}.webhook`, faults, compiler, targetOf),
+      });
     } else {
       if (entry.webhook !== undefined) faults.add(`${path}.webhook`, 'Invalid value: may only be specified when type=Webhook');
       parsed.push({ kind: type as 'Node' | 'RBAC' | 'AlwaysAllow' | 'AlwaysDeny' });
@@ -68,6 +73,7 @@ async function parseWebhook(
   webhook: Fields,
   path: string,
   faults: FileFaults,
+  compiler: CelCompiler,
   targetOf: (kubeconfigFile: string) => Promise<WebhookTarget>,
 ): Promise<AuthorizationWebhookConfig> {
   faults.knowOnly(webhook, path, [
@@ -107,7 +113,7 @@ async function parseWebhook(
   const conditions = listOf(webhook.matchConditions).map((condition) => textOf(fieldsOf(condition).expression));
   if (conditions.length > 0 || webhook.matchConditionSubjectAccessReviewVersion !== undefined)
     oneOf('matchConditionSubjectAccessReviewVersion', ['v1']);
-  const expressions = new MatchConditions(conditions, `${path}.matchConditions`, faults);
+  const expressions = compileConditions(conditions, `${path}.matchConditions`, compiler, faults);
   const ttl = (field: string, cached: string, usualMs: number): number => (webhook[cached] === false ? 0 : (duration(field) ?? usualMs));
   return {
     name,

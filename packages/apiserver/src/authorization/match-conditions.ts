@@ -3,7 +3,7 @@ import {
   Budget,
   CelBudgetError,
   CelCompileError,
-  CelCompiler,
+  type CelCompiler,
   CelEvaluationError,
   type CelType,
   DYN,
@@ -15,7 +15,7 @@ import {
   SchemaValues,
   STRING,
 } from '@dure/api';
-import { FileFaults } from '../config-files/config-file.ts';
+import type { FileFaults } from '../config-files/config-file.ts';
 import type { AccessReviewSpec } from './access-review-spec.ts';
 
 const object = (name: string, fields: Readonly<Record<string, CelType>>): CelType => ({
@@ -50,27 +50,12 @@ const REQUEST = object('SubjectAccessReviewSpec', {
   uid: STRING,
 });
 
-const compiler = new CelCompiler();
-
 /** What must be true of a question for a webhook to be asked it. */
 export class MatchConditions {
   readonly #conditions: readonly Expression[];
 
-  /** @param faults Gets what is wrong with the expressions. */
-  constructor(expressions: readonly string[], path: string, faults: FileFaults) {
-    this.#conditions = expressions.flatMap((text, index) => {
-      const at = `${path}[${index}].expression`;
-      try {
-        const compiled = compiler.compile(text, [{ name: 'request', type: REQUEST }]);
-        if (compiled.type.kind !== BOOL.kind && compiled.type.kind !== DYN.kind)
-          faults.add(at, `Invalid value: ${JSON.stringify(text)}: must evaluate to bool`);
-        return [compiled];
-      } catch (error) {
-        if (!(error instanceof CelCompileError)) throw error;
-        faults.add(at, `Invalid value: ${JSON.stringify(text)}: compilation failed: ${error.message}`);
-        return [];
-      }
-    });
+  constructor(conditions: readonly Expression[]) {
+    this.#conditions = conditions;
   }
 
   /** False as soon as one is false, whatever others do. @throws {Error} None is false, but one came to no answer. */
@@ -93,4 +78,27 @@ export class MatchConditions {
 }
 
 /** Hold for every question. */
-export const NO_CONDITIONS = new MatchConditions([], '', new FileFaults({}));
+export const NO_CONDITIONS = new MatchConditions([]);
+
+/** @param faults Gets what is wrong with the expressions; then what is returned must not be used. */
+export function compileConditions(
+  expressions: readonly string[],
+  path: string,
+  compiler: CelCompiler,
+  faults: FileFaults,
+): MatchConditions {
+  const compiled = expressions.flatMap((text, index) => {
+    const at = `${path}[${index}].expression`;
+    try {
+      const condition = compiler.compile(text, [{ name: 'request', type: REQUEST }]);
+      if (condition.type.kind !== BOOL.kind && condition.type.kind !== DYN.kind)
+        faults.add(at, `Invalid value: ${JSON.stringify(text)}: must evaluate to bool`);
+      return [condition];
+    } catch (error) {
+      if (!(error instanceof CelCompileError)) throw error;
+      faults.add(at, `Invalid value: ${JSON.stringify(text)}: compilation failed: ${error.message}`);
+      return [];
+    }
+  });
+  return new MatchConditions(compiled);
+}

@@ -3,7 +3,7 @@ import {
   Budget,
   CelBudgetError,
   CelCompileError,
-  CelCompiler,
+  type CelCompiler,
   CelEvaluationError,
   CelMap,
   type CelType,
@@ -33,19 +33,30 @@ const USER: CelType = {
 const CLAIMS = { name: 'claims', type: mapOf(STRING, DYN) };
 const OF_USER = { name: 'user', type: USER };
 
-const compiler = new CelCompiler();
-
 /** An expression over a token's claims. @param faults Gets what is wrong with it. */
-export function compileClaims(text: string, path: string, faults: FileFaults, result: 'any' | 'bool'): Expression | undefined {
-  return compile(text, path, faults, CLAIMS, result);
+export function compileClaims(
+  text: string,
+  path: string,
+  compiler: CelCompiler,
+  faults: FileFaults,
+  result: 'any' | 'bool',
+): Expression | undefined {
+  return compile(text, path, compiler, faults, CLAIMS, result);
 }
 
 /** A condition on the user that the claims came to. */
-export function compileUser(text: string, path: string, faults: FileFaults): Expression | undefined {
-  return compile(text, path, faults, OF_USER, 'bool');
+export function compileUser(text: string, path: string, compiler: CelCompiler, faults: FileFaults): Expression | undefined {
+  return compile(text, path, compiler, faults, OF_USER, 'bool');
 }
 
-function compile(text: string, path: string, faults: FileFaults, variable: typeof CLAIMS, result: 'any' | 'bool'): Expression | undefined {
+function compile(
+  text: string,
+  path: string,
+  compiler: CelCompiler,
+  faults: FileFaults,
+  variable: typeof CLAIMS,
+  result: 'any' | 'bool',
+): Expression | undefined {
   try {
     const compiled = compiler.compile(text, [variable]);
     if (result === 'bool' && compiled.type.kind !== BOOL.kind && compiled.type.kind !== DYN.kind) {

@@ -1,3 +1,4 @@
+import { CelCompiler } from '@dure/api';
 import type { Clock } from '@dure/foundation';
 import { FileFaults } from '../../config-files/config-file.ts';
 import type { Authenticated } from '../../contract/authenticator.ts';
@@ -20,10 +21,12 @@ export class JwtAuthentication implements TokenAuthenticator, AsyncDisposable {
   /** Trusts these issuers from now on; those that did not change keep their keys. @throws {ConfigFileError} Nothing has changed then. */
   configure(configs: readonly JwtAuthenticatorConfig[]): void {
     const faults = new FileFaults({ kind: AUTHENTICATION_CONFIG_KIND.kind });
+    const compiler = new CelCompiler();
     const before = this.#authenticators;
     const next = configs.map(
       (config, index) =>
-        before.find((one) => sameJwtConfig(one.config, config)) ?? new JwtAuthenticator(config, this.#clock, `jwt[${index}]`, faults),
+        before.find((one) => sameJwtConfig(one.config, config)) ??
+        new JwtAuthenticator(config, this.#clock, `jwt[${index}]`, compiler, faults),
     );
     try {
       faults.throwIfAny();

@@ -1,4 +1,4 @@
-import type { CelValue, Expression } from '@dure/api';
+import type { CelCompiler, CelValue, Expression } from '@dure/api';
 import { type Clock, messageOf } from '@dure/foundation';
 import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose';
 import type { FileFaults } from '../../config-files/config-file.ts';
@@ -31,10 +31,10 @@ export class JwtAuthenticator implements AsyncDisposable {
   readonly #clock: Clock;
 
   /** @param path Of the configuration in its file. @param faults Gets what is wrong with its expressions; then the authenticator must not be used. */
-  constructor(config: JwtAuthenticatorConfig, clock: Clock, path: string, faults: FileFaults) {
+  constructor(config: JwtAuthenticatorConfig, clock: Clock, path: string, compiler: CelCompiler, faults: FileFaults) {
     this.config = config;
     this.#clock = clock;
-    this.#rules = compileRules(config, path, faults);
+    this.#rules = compileRules(config, path, compiler, faults);
     this.#keys = new IssuerKeys(config.issuer, clock);
   }
 
@@ -132,11 +132,11 @@ export function issuerOf(token: string): string | undefined {
   }
 }
 
-function compileRules(config: JwtAuthenticatorConfig, path: string, faults: FileFaults): CompiledRules {
+function compileRules(config: JwtAuthenticatorConfig, path: string, compiler: CelCompiler, faults: FileFaults): CompiledRules {
   const source = (name: 'username' | 'groups' | 'uid'): CompiledSource | undefined => {
     const from = config[name];
     if (from === undefined || from.kind === 'claim') return from;
-    const expression = compileClaims(from.expression, `${path}.claimMappings.${name}.expression`, faults, 'any');
+    const expression = compileClaims(from.expression, `${path}.claimMappings.${name}.expression`, compiler, faults, 'any');
     return expression === undefined ? undefined : { kind: 'compiled', expression };
   };
   const given = <T extends { readonly expression: Expression | undefined }>(rules: readonly T[]) =>
@@ -151,7 +151,7 @@ function compileRules(config: JwtAuthenticatorConfig, path: string, faults: File
               {
                 text: rule.expression,
                 message: rule.message,
-                expression: compileClaims(rule.expression, `${path}.claimValidationRules[${index}].expression`, faults, 'bool'),
+                expression: compileClaims(rule.expression, `${path}.claimValidationRules[${index}].expression`, compiler, faults, 'bool'),
               },
             ],
       ),
@@ -162,14 +162,14 @@ function compileRules(config: JwtAuthenticatorConfig, path: string, faults: File
     extra: given(
       config.extra.map(({ key, valueExpression }, index) => ({
         key,
-        expression: compileClaims(valueExpression, `${path}.claimMappings.extra[${index}].valueExpression`, faults, 'any'),
+        expression: compileClaims(valueExpression, `${path}.claimMappings.extra[${index}].valueExpression`, compiler, faults, 'any'),
       })),
     ),
     userRules: given(
       config.userValidationRules.map(({ expression, message }, index) => ({
         text: expression,
         message,
-        expression: compileUser(expression, `${path}.userValidationRules[${index}].expression`, faults),
+        expression: compileUser(expression, `${path}.userValidationRules[${index}].expression`, compiler, faults),
       })),
     ),
   };
