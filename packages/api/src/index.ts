@@ -64,6 +64,7 @@ export type {
   SubresourceDefinition,
   TableColumn,
   Verb,
+  VersionConverter,
 } from './definition.ts';
 export {
   childPath,
@@ -667,6 +668,7 @@ export { decodeObject } from './kinds/decode-object.ts';
 export { type PodQosClass, podQosClass } from './kinds/pods/pod-qos.ts';
 export { validateEphemeralContainersUpdate, validatePodResize } from './kinds/pods/pod-update-validation.ts';
 export { type PodSummary, summarizePod } from './kinds/tables/pod.ts';
+export { scaleColumns } from './kinds/tables/workloads.ts';
 export { validateChangedObject, validateChangedStatus, validateNewObject } from './kinds/validate-object.ts';
 export {
   compileLabelSelector,

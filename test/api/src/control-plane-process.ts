@@ -57,9 +57,10 @@ export class ControlPlaneProcess implements AsyncDisposable {
   }
 
   /** What kubectl prints. @throws {Error} It failed; the message holds what it said. */
-  async kubectl(args: readonly string[], input?: string): Promise<string> {
+  async kubectl(args: readonly string[], input?: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
     const { stdout } = await runCommand(this.#kubectl, this.#arguments(args), {
       timeoutMs: READY_TIMEOUT_MS,
+      env: { ...process.env, ...env },
       ...(input === undefined ? {} : { input }),
     });
     return stdout;

@@ -163,6 +163,58 @@ describe('server-side apply', () => {
     expect((managers(object) as JsonObject[]).map((entry) => entry.manager)).toEqual(['me', 'before-first-apply']);
   });
 
+  describe('of what kubectl applied on the client before', () => {
+    const LAST = 'kubectl.kubernetes.io/last-applied-configuration';
+    const appliedOnClient = (spec: JsonObject, annotation: unknown = deployment(spec)): JsonObject => {
+      const object = deployment(spec);
+      const annotations = { [LAST]: typeof annotation === 'string' ? annotation : JSON.stringify(annotation), other: 'kept' };
+      const annotated = { ...object, metadata: { ...(object.metadata as JsonObject), annotations } };
+      return trackUpdate(undefined, annotated, as('kubectl-client-side-apply'));
+    };
+    const annotationsOf = (object: JsonObject): JsonObject => (object.metadata as JsonObject).annotations as JsonObject;
+
+    it('goes on without a conflict, and keeps the annotation true', () => {
+      const live = appliedOnClient({ replicas: 1, paused: false });
+      const { object } = applyFields(live, deployment({ replicas: 2, paused: false }), as('kubectl', 'apps.v1.Deployment', LATER), false);
+      expect(object.spec).toEqual({ replicas: 2, paused: false });
+      expect(JSON.parse(annotationsOf(object)[LAST] as string)).toEqual(deployment({ replicas: 2, paused: false }));
+      expect(annotationsOf(object).other).toBe('kept');
+      // The same again is no change.
+      expect(
+        applyFields(object, deployment({ replicas: 2, paused: false }), as('kubectl', 'apps.v1.Deployment', LATER), false).changed,
+      ).toBe(false);
+    });
+
+    it('conflicts over what others changed since, and for managers of other names', () => {
+      const live = appliedOnClient({ replicas: 1, paused: false });
+      const scaled = trackUpdate(live, { ...live, spec: { replicas: 5, paused: false } }, as('scaler'));
+      const wanted = deployment({ replicas: 2, paused: true });
+      expect(() => applyFields(scaled, wanted, as('kubectl'), false)).toThrow(
+        'Apply failed with 1 conflict: conflict with "scaler" using apps/v1: .spec.replicas',
+      );
+      expect(() => applyFields(live, wanted, as('argo'), false)).toThrow('Apply failed with 2 conflicts');
+      const forced = applyFields(scaled, wanted, as('argo'), true).object;
+      expect(JSON.parse(annotationsOf(forced)[LAST] as string)).toEqual(deployment({ replicas: 1, paused: false }));
+    });
+
+    it.each(['', '{', '[]', '{"spec":{"template":{"spec":{"containers":[{"image":"nameless"}]}}}}'])(
+      'conflicts as ever where the annotation is %j',
+      (annotation) => {
+        const live = appliedOnClient({ replicas: 1 }, annotation);
+        expect(() => applyFields(live, deployment({ replicas: 2 }), as('kubectl'), false)).toThrow(ApplyConflictError);
+      },
+    );
+
+    it('drops the annotation where it would be too large', () => {
+      const live = appliedOnClient({ replicas: 1 });
+      const large = {
+        ...deployment({ replicas: 2 }),
+        metadata: { name: 'web', namespace: 'default', annotations: { large: 'x'.repeat(300_000) } },
+      };
+      expect(annotationsOf(applyFields(live, large, as('kubectl'), false).object)).not.toHaveProperty([LAST]);
+    });
+  });
+
   it('keeps the order of live entries and puts applied ones in theirs', () => {
     const live = trackUpdate(undefined, deployment(pods(container('a'), container('b'), container('c'))), as('maker'));
     const { object } = applyFields(live, deployment(pods(container('c'), container('d'), container('a'))), as('me'), true);

@@ -7,6 +7,7 @@ import { equalJson, objectAt } from '../json-value.ts';
 import { quoted } from '../quoted.ts';
 import type { StatusCause } from '../status.ts';
 import { emptyFieldSet, type FieldSet, type PathStep, renderPath } from './field-set.ts';
+import { MOVING_MANAGER, standingLastApplied, withLastApplied } from './last-applied.ts';
 import {
   allOwned,
   type Managed,
@@ -69,12 +70,33 @@ export class ApplyConflictError extends Error {
 const BEFORE_FIRST_APPLY = 'before-first-apply';
 
 /**
- * Lays `applied` over `live`, takes out what this manager applied before and no longer does, and records who owns what.
+ * {@link lay}, and for kubectl also what lets an object that was applied on the client until now go on from there.
  * @param live Absent: the object is made by this request.
  * @throws {ApplyConflictError} Others own changed fields, and `force` is not set. @throws {MissingKeyError}
  */
 export function applyFields(live: JsonObject | undefined, applied: JsonObject, context: WriteContext, force: boolean): Applied {
   const typed = new TypedSchema(context.schema, context.book);
+  if (live === undefined || context.manager !== MOVING_MANAGER) return lay(live, applied, context, typed, force);
+  let laid: Applied;
+  try {
+    laid = lay(live, applied, context, typed, force);
+  } catch (error) {
+    if (!(error instanceof ApplyConflictError)) throw error;
+    const own = standingLastApplied(live, typed);
+    if (own === undefined) throw error;
+    const left = error.conflicts.filter(({ path }) => !own.has(path));
+    if (left.length > 0) throw new ApplyConflictError(left);
+    laid = lay(live, applied, context, typed, true);
+  }
+  const object = withLastApplied(laid.object, applied);
+  return { object, changed: laid.changed || !equalJson(object, laid.object) };
+}
+
+/**
+ * Lays `applied` over `live`, takes out what this manager applied before and no longer does, and records who owns what.
+ * @throws {ApplyConflictError} @throws {MissingKeyError}
+ */
+function lay(live: JsonObject | undefined, applied: JsonObject, context: WriteContext, typed: TypedSchema, force: boolean): Applied {
   const ignored = ignoredPaths(context);
   const id = idOf(context, 'Apply');
   const key = managerKey(id);

@@ -36,6 +36,12 @@ export class FieldSet {
     return this.members.has(step) || this.children.has(step);
   }
 
+  /** Whether exactly this path is a member. */
+  has([step, ...rest]: readonly PathStep[]): boolean {
+    if (step === undefined) return false;
+    return rest.length === 0 ? this.members.has(step) : this.child(step).has(rest);
+  }
+
   union(other: FieldSet): FieldSet {
     const children = new Map(this.children);
     for (const [step, child] of other.children) children.set(step, this.child(step).union(child));

@@ -6,6 +6,7 @@ import {
   type LabelSelectorObject,
   type SchemaBook,
   type ServedKind,
+  scaleColumns,
 } from '@dure/api';
 import { cloneObject, fromStorage } from '../registry/conversion.ts';
 import { decodeObject } from '../registry/object-decoder.ts';
@@ -15,12 +16,13 @@ import type { RegistryCall } from '../registry/scope.ts';
 import { parseWriteOptions } from '../registry/write-options.ts';
 import type { ResourceHandler } from '../request/call.ts';
 import { unknownPath, unsupportedMethod } from '../request/status-response.ts';
+import { admitBody } from './admitted-body.ts';
 import type { SubresourceDeps } from './deps.ts';
 
 const SCALE_SCHEMA = { ref: 'io.k8s.api.autoscaling.v1.Scale' } as const;
 
 /** `scale` of every kind that says where its replicas are. */
-export function scaleHandler({ reader, writer, router, book }: SubresourceDeps): ResourceHandler {
+export function scaleHandler({ reader, writer, router, admission, book }: SubresourceDeps): ResourceHandler {
   return async (call, kind) => {
     const { scale } = kind.definition;
     if (scale === undefined) throw unknownPath();
@@ -42,8 +44,11 @@ export function scaleHandler({ reader, writer, router, book }: SubresourceDeps):
     const written = await writer.change(target, options, {
       part: 'main',
       retries: true,
-      transform: (old) => {
-        const wanted = next(scaleOf(kind, old));
+      admitted: true,
+      transform: async (old) => {
+        const before = scaleOf(kind, old);
+        const wanted = next(cloneObject(before));
+        await admitBody(admission, target, { kind: shown, operation: 'UPDATE', object: wanted, oldObject: before }, options);
         const replicas = valueAt(wanted, 'spec.replicas') ?? 0;
         if (typeof replicas !== 'number' || replicas < 0) {
           throw invalidObject({ group: 'autoscaling', kind: 'Scale' }, target.name, [
@@ -73,7 +78,7 @@ async function updated(
   validation: 'Strict' | 'Warn' | 'Ignore',
 ): Promise<(old: JsonObject) => JsonObject> {
   const sent = decodeObject(scaleCall, await router.body(call), validation, book);
-  return () => sent;
+  return () => cloneObject(sent);
 }
 
 async function patchedScale(
@@ -96,7 +101,7 @@ async function patchedScale(
 
 /** The kind that the subresource shows and takes. */
 function scaleKind({ definition }: ServedKind): ServedKind {
-  const version = { name: 'v1', served: true, schema: SCALE_SCHEMA, columns: [] };
+  const version = { name: 'v1', served: true, schema: SCALE_SCHEMA, columns: scaleColumns };
   return {
     definition: {
       ...definition,

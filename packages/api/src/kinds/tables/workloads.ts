@@ -29,6 +29,14 @@ export const deploymentColumns: readonly TableColumn[] = [
   wide('Selector', selectorText('spec', 'selector')),
 ];
 
+/** Of the `scale` subresource of any kind. */
+export const scaleColumns: readonly TableColumn[] = [
+  nameColumn,
+  column('Desired', count('spec', 'replicas'), 'integer'),
+  column('Available', count('status', 'replicas'), 'integer'),
+  ageColumn,
+];
+
 export const replicaSetColumns: readonly TableColumn[] = [
   nameColumn,
   column('Desired', count('spec', 'replicas'), 'integer'),
