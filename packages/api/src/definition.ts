@@ -119,6 +119,8 @@ export interface KindVersion {
   /** To and from the storage version; absent where the shapes are equal. */
   toStorage?(object: JsonObject): JsonObject;
   fromStorage?(object: JsonObject): JsonObject;
+  /** Custom kinds that another process converts: how objects of other versions become this one's. Absent: by their `apiVersion` alone. */
+  readonly converter?: VersionConverter;
   /** Versions of a custom kind may differ in these: given, they stand in place of the definition's. */
   readonly subresources?: readonly SubresourceDefinition[];
   readonly scale?: ScalePaths;
@@ -129,6 +131,14 @@ export interface KindVersion {
   check?(object: JsonObject, old?: JsonObject): FieldError[];
   /** Custom kinds: a stored object pruned and defaulted by this version's schema; `object` itself where that changes nothing. */
   complete?(object: JsonObject): JsonObject;
+}
+
+/** Makes objects of one version of a custom kind by asking another process. */
+export interface VersionConverter {
+  /** As many, in the same order, asked for until `signal` aborts; those that are of the version already are returned themselves. @throws {Error} with what clients are told. */
+  convert(objects: readonly JsonObject[], signal?: AbortSignal): Promise<readonly JsonObject[]>;
+  /** What {@link convert} made of a frozen object, kept while that lives; `undefined` where it was not asked. */
+  converted(object: JsonObject): JsonObject | undefined;
 }
 
 /** JSON paths of the scale subresource, dotted (`spec.replicas`). At the selector's path stands a string, a LabelSelector or a map of labels. */

@@ -5,12 +5,12 @@ import { type CelType, DYN, showType } from '../../cel/cel-type.ts';
 import { CelCompiler, type Variable } from '../../cel/expression.ts';
 import type { JsonObject } from '../../definition.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooMany } from '../../field-error.ts';
-import { isJsonObject, listAt, numberAt, objectAt, objectsAt, own, stringAt, stringsAt } from '../../json-value.ts';
+import { listAt, numberAt, objectAt, objectsAt, stringAt, stringsAt } from '../../json-value.ts';
 import { validateLabelSelector } from '../../label-selector.ts';
-import { checkDns1035Label, checkDns1123Subdomain, checkPathSegment, checkPortNumber, checkQualifiedName } from '../../name-syntax.ts';
+import { checkDns1035Label, checkDns1123Subdomain, checkPathSegment, checkQualifiedName } from '../../name-syntax.ts';
 import { checked, oneOf, requiredText } from '../rules.ts';
+import { validateClientConfig, validateReviewVersions } from './webhook-client-validation.ts';
 
-const REVIEW_VERSIONS = ['v1', 'v1beta1'];
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const SCOPES = ['*', 'Cluster', 'Namespaced'];
 const FAILURE_POLICIES = ['Fail', 'Ignore'];
@@ -21,7 +21,6 @@ const VALIDATION_ACTIONS = ['Audit', 'Deny', 'Warn'];
 const MATCH_CONDITIONS_MAX = 64;
 const AUDIT_ANNOTATIONS_MAX = 20;
 const AUDIT_EXPRESSION_LENGTH_MAX = 5 * 1024;
-const URL_FORM = '; desired format: https://host[/path]';
 const RESERVED_WORDS: ReadonlySet<string> = new Set(
   'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
 );
@@ -54,7 +53,7 @@ export function validateWebhookConfiguration(configuration: JsonObject): FieldEr
       ...validateSelectors(webhook, at),
       ...validateClientConfig(objectAt(webhook, 'clientConfig') ?? {}, `${at}.clientConfig`),
       ...validateMatchConditions(webhook, at, { params: false, authorizer: true }),
-      ...validateReviewVersions(webhook, `${at}.admissionReviewVersions`),
+      ...validateReviewVersions(stringsAt(webhook, 'admissionReviewVersions'), `${at}.admissionReviewVersions`),
     );
     return errors;
   });
@@ -348,62 +347,4 @@ function validateSideEffects(webhook: JsonObject, path: string): FieldError[] {
   const value = stringAt(webhook, 'sideEffects');
   if (value === '') return [required(`${path}.sideEffects`, `must specify one of ${allowed.join(', ')}`)];
   return allowed.includes(value) ? [] : [notSupported(`${path}.sideEffects`, value, allowed)];
-}
-
-function validateReviewVersions(webhook: JsonObject, path: string): FieldError[] {
-  const versions = stringsAt(webhook, 'admissionReviewVersions');
-  if (versions.length === 0) return [required(path, `must specify one of ${REVIEW_VERSIONS.join(', ')}`)];
-  const seen = new Set<string>();
-  const errors = versions.flatMap((version, index) => {
-    if (seen.has(version)) return [invalid(`${path}[${index}]`, version, 'duplicate version')];
-    seen.add(version);
-    return checked(`${path}[${index}]`, version, checkDns1035Label);
-  });
-  if (!versions.some((version) => REVIEW_VERSIONS.includes(version)))
-    errors.push(invalid(path, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`));
-  return errors;
-}
-
-/** A URL or a Service, not both. */
-function validateClientConfig(config: JsonObject, path: string): FieldError[] {
-  const url = own(config, 'url');
-  const service = own(config, 'service');
-  if ((typeof url === 'string') === isJsonObject(service)) return [required(path, 'exactly one of url or service is required')];
-  if (typeof url === 'string') return validateWebhookUrl(url, `${path}.url`);
-  return isJsonObject(service) ? validateWebhookService(service, `${path}.service`) : [];
-}
-
-function validateWebhookUrl(text: string, path: string): FieldError[] {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch (error) {
-    return [required(path, `url must be a valid URL: ${(error as Error).message}${URL_FORM}`)];
-  }
-  const errors: FieldError[] = [];
-  const scheme = url.protocol.replace(':', '');
-  if (scheme !== 'https') errors.push(invalid(path, scheme, `'https' is the only allowed URL scheme${URL_FORM}`));
-  if (url.host === '') errors.push(invalid(path, url.host, `host must be specified${URL_FORM}`));
-  if (url.username !== '') errors.push(invalid(path, url.username, 'user information is not permitted in the URL'));
-  if (url.hash !== '') errors.push(invalid(path, url.hash.slice(1), 'fragments are not permitted in the URL'));
-  if (url.search !== '') errors.push(invalid(path, url.search.slice(1), 'query parameters are not permitted in the URL'));
-  return errors;
-}
-
-function validateWebhookService(service: JsonObject, path: string): FieldError[] {
-  const errors = ['name', 'namespace'].flatMap((field) => requiredText(service, field, path));
-  const port = numberAt(service, 'port');
-  if (port !== undefined && checkPortNumber(port).length > 0)
-    errors.push(invalid(`${path}.port`, port, `port is not valid: ${checkPortNumber(port).join(',')}`));
-  const webPath = own(service, 'path');
-  if (typeof webPath !== 'string' || webPath === '/') return errors;
-  if (!webPath.startsWith('/')) return [...errors, invalid(`${path}.path`, webPath, "must start with a '/'")];
-  const steps = webPath.slice(1).replace(/\/$/, '').split('/');
-  for (const [index, step] of steps.entries()) {
-    if (step === '') errors.push(invalid(`${path}.path`, webPath, `segment[${index}] may not be empty`));
-    else {
-      for (const fault of checkDns1123Subdomain(step)) errors.push(invalid(`${path}.path`, webPath, `segment[${index}]: ${fault}`));
-    }
-  }
-  return errors;
 }

@@ -197,9 +197,17 @@ describe('a definition', () => {
       ['spec.names.listKind: Invalid value: "A": kind and listKind may not be the same'],
     ],
     [
-      'has a webhook for one version',
+      'has a webhook',
       { conversion: { strategy: 'Webhook', webhook: { clientConfig: { url: 'https://x' }, conversionReviewVersions: ['v1'] } } },
       [],
+    ],
+    [
+      'has a webhook nowhere, that takes nothing',
+      { conversion: { strategy: 'Webhook', webhook: { clientConfig: {}, conversionReviewVersions: ['v7'] } } },
+      [
+        'spec.conversion.webhook.clientConfig: Required value: exactly one of url or service is required',
+        'spec.conversion.webhook.conversionReviewVersions: Invalid value: ["v7"]: must include at least one of v1, v1beta1',
+      ],
     ],
     [
       'prints what is no path',

@@ -2,10 +2,11 @@
 import type { JsonObject } from '../../definition.ts';
 import { duplicate, type FieldError, forbidden, invalid, required, tooMany } from '../../field-error.ts';
 import { JsonPathError, parseJsonPath } from '../../json-path.ts';
-import { listAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
+import { objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
 import { checkDns1035Label, checkDns1123Subdomain } from '../../name-syntax.ts';
 import { checked, oneOf } from '../rules.ts';
 import { validateStructuralSchema } from './structural-schema-validation.ts';
+import { validateClientConfig, validateReviewVersions } from './webhook-client-validation.ts';
 
 const COLUMN_FORMATS = ['int32', 'int64', 'float', 'double', 'byte', 'date', 'date-time', 'password'];
 const SELECTABLE_MAX = 8;
@@ -198,22 +199,12 @@ function validateConversion(spec: JsonObject): FieldError[] {
     }
     return errors;
   }
-  if (objectAt(conversion, 'webhook', 'clientConfig') === undefined) {
-    errors.push(required('spec.conversion.webhook.clientConfig', 'required when strategy is set to Webhook'));
-  }
-  if (listAt(conversion, 'webhook', 'conversionReviewVersions').length === 0) {
-    errors.push(required('spec.conversion.webhook.conversionReviewVersions'));
-  }
-  // With a single version there is nothing to convert, and nobody would be asked.
-  if (objectsAt(spec, 'versions').length > 1) {
-    errors.push(
-      forbidden(
-        'spec.conversion.strategy',
-        'conversion webhooks are not supported by this server; versions are converted by strategy None only',
-      ),
-    );
-  }
-  return errors;
+  const path = 'spec.conversion.webhook';
+  const config = objectAt(conversion, 'webhook', 'clientConfig');
+  if (config === undefined) errors.push(required(`${path}.clientConfig`, 'required when strategy is set to Webhook'));
+  else errors.push(...validateClientConfig(config, `${path}.clientConfig`));
+  const versions = stringsAt(conversion, 'webhook', 'conversionReviewVersions');
+  return [...errors, ...validateReviewVersions(versions, `${path}.conversionReviewVersions`)];
 }
 
 /** Groups of the project itself say which review let them in. @see KEP-1111 */
