@@ -9,6 +9,7 @@ import {
   clientAuthorities,
   clusterAccess,
   createApiServer,
+  type HealthCheck,
   kubernetesEndpoints,
   type NetworkDoor,
   nodeDialer,
@@ -16,13 +17,14 @@ import {
   VOLATILE_PREFIXES,
   webhookClient,
 } from '@dure/apiserver';
-import { createClient, renderKubeconfig } from '@dure/client';
+import { createClient, createInformerFactory, renderKubeconfig } from '@dure/client';
 import { aborted, type Clock, errnoCode, type Logger, messageOf, type Random, Scope } from '@dure/foundation';
 import { openEmbeddedStore, openMemoryStore, type Store } from '@dure/store';
 import { type ClusterPki, openClusterPki, serverNames } from './cluster-pki.ts';
 import type { Config } from './config.ts';
 import { runElectedWorkers } from './elected-workers.ts';
 import { ensureObjects, type RefOf, replaceObject } from './ensure-objects.ts';
+import { runKeptObjects } from './kept-objects.ts';
 import { ServerAddresses } from './server-addresses.ts';
 import { addressInCidr } from './service-range.ts';
 import { runWorkers } from './workers.ts';
@@ -51,6 +53,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
     clock,
     random,
   });
+  const startHook = bootstrapHook();
   const { kubeletClient, ca } = pki;
   const nodes = scope.use(
     nodeDialer(() => ({ ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem })),
@@ -69,6 +72,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
       services: { cidrs: [config.serviceCIDR], nodePorts: NODE_PORTS },
       upkeep: { historyMs: config.compactionIntervalMs },
       advertisedAddress: `${config.advertiseAddress}:${config.port}`,
+      healthChecks: [startHook.check],
     }),
   );
 
@@ -97,13 +101,34 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal); // One for each informer and controller.
   const run = config.etcd === undefined ? runWorkers : runElectedWorkers;
-  const working = Promise.all([run({ server, config, pki, clock, random, log }, stopping.signal), addresses?.run(stopping.signal)]);
+  const informers = createInformerFactory({ client, clock, random, log: log.child({ component: 'kept-objects' }) });
+  const kept = { client, refOf, informers, clock, log: log.child({ component: 'kept-objects' }) };
+  const working = Promise.all([
+    run({ server, config, pki, clock, random, log }, stopping.signal),
+    addresses?.run(stopping.signal),
+    runKeptObjects(kept, startHook.done, stopping.signal),
+    informers.run(stopping.signal),
+  ]);
   try {
     await Promise.race([aborted(signal), working]);
   } finally {
     stopping.abort(new Error('the control plane is stopping'));
   }
   await working;
+}
+
+/** Not ready until what every cluster has is there. The name is of upstream's form. */
+function bootstrapHook(): { readonly check: HealthCheck; done(): void } {
+  let isDone = false;
+  const check = async (): Promise<void> => {
+    if (!isDone) throw new Error('not finished');
+  };
+  return {
+    check: { name: 'poststarthook/bootstrap-objects', liveness: false, check },
+    done() {
+      isDone = true;
+    },
+  };
 }
 
 async function openStore({ store, dataDir, etcd }: Config, { clock, random, log }: ControlPlaneDeps): Promise<Store> {

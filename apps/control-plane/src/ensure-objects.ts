@@ -1,4 +1,5 @@
-import { type Draft, isAlreadyExists, isNotFound, type JsonObject, type KubeObject, type ResourceRef } from '@dure/api';
+import { type Draft, isAlreadyExists, isConflict, isNotFound, type JsonObject, type KubeObject, type ResourceRef } from '@dure/api';
+import { type DefaultObject, type ObjectChange, planDefaults } from '@dure/apiserver';
 import type { Client } from '@dure/client';
 import type { Clock } from '@dure/foundation';
 
@@ -9,23 +10,110 @@ export type RefOf = (apiVersion: string, kind: string) => ResourceRef | undefine
 const ATTEMPTS_MAX = 20;
 const ATTEMPT_DELAY_MS = 250;
 
-const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate';
+/** Writes under way at once: enough to share a disk's flushes, few enough to leave the server some. */
+const WRITES_MAX = 64;
 
 /**
- * Creates what is absent. Existing objects are left to their owners, but for the bootstrap roles: rules and subjects that a newer version
- * brings are added, unless the object says that it does not want that.
+ * Makes what is absent and revises what is there, by one list of each kind. Namespaces go first; the rest goes together.
+ * @throws {StatusError}
  */
 export async function ensureObjects(
   client: Client,
   refOf: RefOf,
-  objects: readonly JsonObject[],
+  defaults: readonly DefaultObject[],
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  // Namespaces come first in the list and must exist before what lies in them; the rest may go in parallel.
-  const namespaces = objects.filter(({ kind }) => kind === 'Namespace');
-  for (const object of namespaces) await ensure(client, refOf, object, clock, signal);
-  await Promise.all(objects.filter(({ kind }) => kind !== 'Namespace').map((object) => ensure(client, refOf, object, clock, signal)));
+  const stored = await listKinds(client, refOf, defaults, signal);
+  const changes = planDefaults(defaults, (object) => stored.get(placeOf(object)));
+  const isNamespace = (change: ObjectChange): boolean => change.object.kind === 'Namespace';
+  const context = { client, refOf, clock };
+  await applyChanges(context, changes.filter(isNamespace), signal);
+  await applyChanges(
+    context,
+    changes.filter((change) => !isNamespace(change)),
+    signal,
+  );
+}
+
+export interface ChangeContext {
+  readonly client: Client;
+  readonly refOf: RefOf;
+  readonly clock: Clock;
+}
+
+/** Makes the changes, in no particular order. One that another control plane was faster with is left to it. @throws {StatusError} */
+export async function applyChanges(context: ChangeContext, changes: readonly ObjectChange[], signal: AbortSignal): Promise<void> {
+  const left = [...changes];
+  const work = async (): Promise<void> => {
+    for (let change = left.shift(); change !== undefined; change = left.shift()) await apply(context, change, signal);
+  };
+  await Promise.all(Array.from({ length: Math.min(WRITES_MAX, changes.length) }, work));
+}
+
+async function apply(context: ChangeContext, change: ObjectChange, signal: AbortSignal): Promise<void> {
+  const { client, refOf } = context;
+  const { ref, key, draft } = locate(refOf, change.object);
+  const object = draft as KubeObject;
+  const precondition = (existing: JsonObject) => ({ preconditions: { uid: (existing as unknown as KubeObject).metadata.uid } });
+  try {
+    switch (change.kind) {
+      case 'create':
+        await create(context, change.object, signal);
+        return;
+      case 'update':
+        await client.update(ref, object, {}, signal);
+        return;
+      case 'update-status':
+        await client.updateStatus(ref, object, {}, signal);
+        return;
+      case 'delete':
+        await client.delete(ref, key, precondition(change.object), signal);
+        return;
+      case 'replace':
+        await client.delete(ref, key, precondition(change.existing), signal);
+        await create(context, change.object, signal);
+    }
+  } catch (error) {
+    if (!isConflict(error) && !isNotFound(error)) throw error;
+  }
+}
+
+async function create({ client, refOf, clock }: ChangeContext, object: JsonObject, signal: AbortSignal): Promise<void> {
+  const { ref, draft } = locate(refOf, object);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.create(ref, draft, {}, signal);
+      return;
+    } catch (error) {
+      if (isAlreadyExists(error)) return;
+      // Another control plane may be making the same now: it holds the Service's address before the Service is there to be found.
+      if (attempt >= ATTEMPTS_MAX) throw error;
+      await clock.sleep(ATTEMPT_DELAY_MS, signal);
+    }
+  }
+}
+
+/** Everything stored of the kinds in question, by {@link placeOf}. */
+async function listKinds(
+  client: Client,
+  refOf: RefOf,
+  defaults: readonly DefaultObject[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, JsonObject>> {
+  const refs = new Map(defaults.map(({ object }) => [`${object.apiVersion} ${object.kind}`, locate(refOf, object).ref]));
+  const lists = await Promise.all(
+    [...refs].map(async ([kind, ref]) => {
+      const { items } = await client.list(ref, {}, signal);
+      return items.map((item) => [`${kind} ${item.metadata.namespace ?? ''}/${item.metadata.name}`, item] as const);
+    }),
+  );
+  return new Map(lists.flat()) as unknown as ReadonlyMap<string, JsonObject>;
+}
+
+function placeOf(object: JsonObject): string {
+  const { name, namespace = '' } = object.metadata as { readonly name: string; readonly namespace?: string };
+  return `${object.apiVersion} ${object.kind} ${namespace}/${name}`;
 }
 
 /** Makes the object be as given, whatever stood there. */
@@ -37,52 +125,6 @@ export async function replaceObject(client: Client, refOf: RefOf, object: JsonOb
     if (!isAlreadyExists(error)) throw error;
     await client.patch(ref, key, { kind: 'merge', patch: object }, {}, signal);
   }
-}
-
-async function ensure(client: Client, refOf: RefOf, object: JsonObject, clock: Clock, signal: AbortSignal): Promise<void> {
-  const { ref, key, draft } = locate(refOf, object);
-  let existing: KubeObject | undefined;
-  for (let attempt = 1; existing === undefined; attempt += 1) {
-    existing = await client.get(ref, key, signal).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-      return undefined;
-    });
-    if (existing !== undefined) break;
-    try {
-      await client.create(ref, draft, {}, signal);
-      return;
-    } catch (error) {
-      // Another control plane may be making the same now: it holds the Service's address before the Service is there to be found.
-      if (!isAlreadyExists(error) && attempt >= ATTEMPTS_MAX) throw error;
-      await clock.sleep(ATTEMPT_DELAY_MS, signal);
-    }
-  }
-  if (existing.metadata.annotations?.[AUTOUPDATE] !== 'true') return;
-  const additions = missingEntries(existing as unknown as JsonObject, object);
-  if (Object.keys(additions).length > 0) await client.patch(ref, key, { kind: 'merge', patch: additions }, {}, signal);
-}
-
-/** `rules` and `subjects` of `wanted` appended to those of `existing`, where some are missing. */
-function missingEntries(existing: JsonObject, wanted: JsonObject): JsonObject {
-  const patch: JsonObject = {};
-  for (const field of ['rules', 'subjects']) {
-    const [has, wants] = [existing[field], wanted[field]].map((value) => (Array.isArray(value) ? value : []));
-    const known = new Set((has ?? []).map((entry) => JSON.stringify(sorted(entry))));
-    const missing = (wants ?? []).filter((entry) => !known.has(JSON.stringify(sorted(entry))));
-    if (missing.length > 0) patch[field] = [...(has ?? []), ...missing];
-  }
-  return patch;
-}
-
-/** With keys in order, so that equal values print alike. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([one], [other]) => (one < other ? -1 : 1))
-      .map(([key, entry]) => [key, sorted(entry)]),
-  );
 }
 
 function locate(

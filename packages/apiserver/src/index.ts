@@ -1,4 +1,9 @@
 export { type ApiServer, type ApiServerOptions, createApiServer } from './api-server.ts';
+export type { AuditSink } from './audit/audit-event.ts';
+export { parseAuditPolicy } from './audit/audit-policy.ts';
+export { LogSink, type LogSinkOptions } from './audit/log-sink.ts';
+export { PolicyAuditor } from './audit/policy-auditor.ts';
+export { WebhookSink } from './audit/webhook-sink.ts';
 export {
   type AnonymousConfig,
   AUTHENTICATION_CONFIG_KIND,
@@ -18,13 +23,23 @@ export {
 } from './authorization/authorization-config.ts';
 export type { AuthorizationWebhookConfig } from './authorization/authorization-webhook.ts';
 export { NO_CONDITIONS } from './authorization/match-conditions.ts';
-export { type BootstrapFacts, bootstrapObjects, clientAuthorities, kubernetesEndpoints } from './bootstrap/bootstrap-objects.ts';
+export {
+  type BootstrapFacts,
+  bootstrapObjects,
+  clientAuthorities,
+  furtherObjects,
+  kubernetesEndpoints,
+} from './bootstrap/bootstrap-objects.ts';
+export { planFlowControl } from './bootstrap/flow-control/flow-control-plan.ts';
+export { planCustomApiServices } from './bootstrap/local-api-services.ts';
+export { type DefaultObject, type ObjectChange, planDefaults } from './bootstrap/object-change.ts';
 export { type ClusterAccess, type ClusterAccessOptions, clusterAccess } from './cluster-access.ts';
 export { ConfigFileError, decodeConfigFile } from './config-files/config-file.ts';
 export { type NodeDialerTls, nodeDialer, podDialer } from './connect/dialers.ts';
 export type { FrontProxyIdentity } from './connect/extension-dialer.ts';
 export { type WebhookClient, type WebhookTarget, webhookClient } from './connect/webhook-client.ts';
 export type { Admission, AdmissionOperation, AdmissionRequest } from './contract/admission.ts';
+export type { Auditor } from './contract/auditor.ts';
 export type { Authenticated, Authenticator, Credentials, PeerCertificate } from './contract/authenticator.ts';
 export type {
   AuthorizationQuery,

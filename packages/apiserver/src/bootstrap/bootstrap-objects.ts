@@ -1,6 +1,9 @@
-import type { JsonObject } from '@dure/api';
+import { builtinKinds, type JsonObject } from '@dure/api';
 import { FRONT_PROXY_NAMES, REMOTE_HEADERS } from '../authentication/request-header.ts';
-import { bootstrapRoles } from './bootstrap-roles.ts';
+import { defaultFlowControl } from './flow-control/flow-control-plan.ts';
+import { builtinApiServices } from './local-api-services.ts';
+import type { DefaultObject } from './object-change.ts';
+import { controllerRoles, defaultRoles } from './rbac/default-roles.ts';
 
 export interface BootstrapFacts {
   /** First address of the Service range: the `kubernetes` Service. */
@@ -15,17 +18,19 @@ export interface BootstrapFacts {
   readonly frontProxyCA: string;
 }
 
-/** Namespaces first: everything else lies in them. In an order in which each can be created. */
-export function bootstrapObjects(facts: BootstrapFacts): JsonObject[] {
+/** What has to be there before anybody is let in. What lies in a namespace comes after it. */
+export function bootstrapObjects(facts: BootstrapFacts): readonly DefaultObject[] {
+  const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
   return [
-    ...['default', 'kube-system', 'kube-public', 'kube-node-lease'].map(
-      (name): JsonObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }),
-    ),
-    ...bootstrapRoles(),
-    ...priorityClasses(),
-    kubernetesService(facts),
-    dnsService(facts),
+    ...namespaces.map((name): DefaultObject => ({ object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name } } })),
+    ...defaultRoles(),
+    ...[...priorityClasses(), kubernetesService(facts), dnsService(facts)].map((object): DefaultObject => ({ object })),
   ];
+}
+
+/** What every cluster has besides, and nobody needs in its first moment: the server is open meanwhile, and says that it is not ready. */
+export function furtherObjects(): readonly DefaultObject[] {
+  return [...builtinApiServices(builtinKinds), ...defaultFlowControl(), ...controllerRoles()];
 }
 
 /** Where the API server stands behind its Service; replaced whenever the address changes. */
