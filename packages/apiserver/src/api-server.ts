@@ -28,6 +28,9 @@ import { discoveryHandler } from './discovery/discovery-paths.ts';
 import { EncodingCache } from './encoding/encoding-cache.ts';
 import { Presenter } from './encoding/presenter.ts';
 import { protobufCodec } from './encoding/protobuf-codec.ts';
+import { Fairness } from './fairness/fairness.ts';
+import { FairnessController } from './fairness/fairness-controller.ts';
+import { fairnessDumps } from './fairness/fairness-dump.ts';
 import { type HealthCheck, healthHandler } from './health/health.ts';
 import { ProcessMetrics } from './health/process-metrics.ts';
 import { RequestMetrics } from './health/request-metrics.ts';
@@ -43,6 +46,7 @@ import { CacheSet, objectReader } from './registry/cache-set.ts';
 import type { KindHooks } from './registry/kind-hooks.ts';
 import { Reader } from './registry/reader.ts';
 import { statusSwap } from './registry/status-swap.ts';
+import { storageOf } from './registry/storage-key.ts';
 import { runUpkeep, type UpkeepOptions } from './registry/upkeep.ts';
 import { Writer } from './registry/writer.ts';
 import type { PathHandler, ResourceHandler } from './request/call.ts';
@@ -88,6 +92,7 @@ export interface ApiServerOptions {
   /** Further documents by their exact path, such as `/openid/v1/jwks`; rendered for each request. */
   readonly documents?: Readonly<Record<string, { readonly contentType: string; render(): unknown }>>;
   readonly version?: string;
+  /** Together the seats that priority and fairness divides. Default: upstream's 400 and 200. */
   readonly inFlight?: InFlightLimits;
   /** Deadline of requests that are not long-running. Default 60 s. */
   readonly requestTimeoutMs?: number;
@@ -119,6 +124,8 @@ export interface ApiServer extends AsyncDisposable {
 }
 
 const REQUEST_TIMEOUT_MS = 60_000;
+/** A request waits in a queue for at most this part of its time, as upstream's. */
+const QUEUE_WAIT_PART = 0.25;
 const BODY_BYTES_MAX = 3 * 1024 * 1024;
 const ENCODINGS_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -172,7 +179,21 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     eviction: options.eviction?.(reads),
   };
 
-  const inFlight = new InFlight(options.inFlight ?? IN_FLIGHT_LIMITS);
+  const { readOnly, mutating } = options.inFlight ?? IN_FLIGHT_LIMITS;
+  const inFlight = new InFlight();
+  const requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  const fairness = new Fairness({
+    seats: readOnly + mutating,
+    queueWaitMs: requestTimeoutMs * QUEUE_WAIT_PART,
+    clock,
+    objectCount(group, version, resource) {
+      const kind = kinds.resource(group, version, resource);
+      const stored = kind === undefined ? undefined : storageOf(kind.definition);
+      return stored === undefined ? undefined : caches.known(stored.group, stored.resource)?.objects.size;
+    },
+  });
+  const hasFlows = kinds.groupResource('flowcontrol.apiserver.k8s.io', 'flowschemas') !== undefined;
+  const flowsRunning = hasFlows ? new FairnessController({ fairness, kinds, caches, writer, clock, log }).run(signal) : Promise.resolve();
   const metrics = new RequestMetrics();
   const processMetrics = new ProcessMetrics();
   const checks: readonly HealthCheck[] = [
@@ -252,12 +273,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const renderMetrics: PathHandler = async () =>
     textResponse(
       200,
-      `${metrics.render()}# TYPE apiserver_current_inflight_requests gauge\napiserver_current_inflight_requests{request_kind="readOnly"} ${inFlight.readOnly}\napiserver_current_inflight_requests{request_kind="mutating"} ${inFlight.mutating}\n${processMetrics.render()}`,
+      `${metrics.render()}# TYPE apiserver_current_inflight_requests gauge\napiserver_current_inflight_requests{request_kind="readOnly"} ${inFlight.readOnly}\napiserver_current_inflight_requests{request_kind="mutating"} ${inFlight.mutating}\n${fairness.metrics.render(fairness.pool)}${processMetrics.render()}`,
       'text/plain; version=0.0.4; charset=utf-8',
     );
   const exact = new Map<string, PathHandler>([
     ['/version', async () => jsonResponse(200, version)],
     ['/metrics', renderMetrics],
+    ...fairnessDumps(fairness, (monotonicMs) => clock.now() - clock.monotonicMs() + monotonicMs),
   ]);
   const prefixes: readonly (readonly [string, PathHandler])[] = [
     ['/api', discovery],
@@ -285,10 +307,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         exact.get(path.replace(/(.)\/$/, '$1')) ?? prefixes.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))?.[1],
     },
     inFlight,
+    fairness,
     metrics,
     clock,
     log,
-    requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    requestTimeoutMs,
   });
 
   const doors = new Set<NetworkDoor>();
@@ -300,6 +323,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     await upkeep;
     await definitionsRunning;
     await availabilityRunning;
+    await flowsRunning;
     await extensions[Symbol.asyncDispose]();
     await ownPodDialer?.[Symbol.asyncDispose]();
     await caches.settled();

@@ -7,8 +7,9 @@ import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
 import { describe, expect, it } from 'vitest';
-import type { Authenticator, PeerCertificate } from '../contract/authenticator.ts';
-import { certificateNames } from '../testing/open-parts.ts';
+import type { PeerCertificate } from '../contract/authenticator.ts';
+import type { Authorizer } from '../contract/authorizer.ts';
+import { allowKnown, certificateNames } from '../testing/open-parts.ts';
 import { testClient } from '../testing/test-client.ts';
 import { startTestServer, type TestServer } from '../testing/test-server.ts';
 
@@ -194,7 +195,7 @@ describe('the network door', () => {
 
 describe('limits', () => {
   /** Holds requests of one path at the door until told to go on. */
-  function gate(): { readonly authenticator: Authenticator; open(): void; readonly waiting: () => number } {
+  function gate(): { readonly authorizer: Authorizer; open(): void; readonly waiting: () => number } {
     let waiting = 0;
     let open: () => void = () => undefined;
     const opened = new Promise<void>((resolve) => {
@@ -203,35 +204,33 @@ describe('limits', () => {
     return {
       open: () => open(),
       waiting: () => waiting,
-      authenticator: {
-        ...certificateNames,
-        async authenticate(credentials, signal) {
-          if (credentials.path.endsWith('/held')) {
+      authorizer: {
+        ...allowKnown,
+        async authorize(query, signal) {
+          if (query.kind === 'resource' && query.name === 'held') {
             waiting += 1;
             await Promise.race([opened, once(signal, 'abort').then(() => signal.throwIfAborted())]);
           }
-          return certificateNames.authenticate(credentials, signal);
+          return allowKnown.authorize(query, signal);
         },
       },
     };
   }
 
-  it('refuse what is too much at once with 429 and Retry-After, and let others in again after', async () => {
+  it('refuse what is too much at once with 429 and Retry-After, but not administrators, and let others in again after', async () => {
     const held = gate();
-    await using server = await startTestServer(kinds(), {
-      inFlight: { readOnly: 3, mutating: 1 },
-      authenticator: () => held.authenticator,
-    });
+    await using server = await startTestServer(kinds(), { inFlight: { readOnly: 2, mutating: 1 }, authorizer: () => held.authorizer });
     await using client = testClient(server);
-    const requests = Array.from({ length: 3 }, () => client.send('GET', `${CONFIG_MAPS}/held`));
+    const headers = { 'impersonate-user': 'somebody' };
+    const requests = Array.from({ length: 3 }, () => client.send('GET', `${CONFIG_MAPS}/held`, { headers }));
     await expect.poll(held.waiting).toBe(3);
-    const refused = await client.send('GET', CONFIG_MAPS);
+    const refused = await client.send('GET', CONFIG_MAPS, { headers });
     expect(refused.json).toMatchObject({ code: 429, reason: 'TooManyRequests' });
     expect(refused.headers['retry-after']).toBe('1');
     expect((await client.send('POST', CONFIG_MAPS, { body: { metadata: { name: 'other' } } })).status).toBe(201);
     held.open();
     await Promise.all(requests);
-    expect((await client.send('GET', CONFIG_MAPS)).status).toBe(200);
+    expect((await client.send('GET', CONFIG_MAPS, { headers })).status).toBe(200);
   });
 
   it('end a request whose body does not come', async () => {
@@ -257,7 +256,7 @@ describe('limits', () => {
 
   it('end a request that takes too long with Timeout', async () => {
     const held = gate();
-    await using server = await startTestServer(kinds(), { requestTimeoutMs: 50, authenticator: () => held.authenticator });
+    await using server = await startTestServer(kinds(), { requestTimeoutMs: 50, authorizer: () => held.authorizer });
     await using client = testClient(server);
     expect((await client.send('GET', `${CONFIG_MAPS}/held`)).json).toMatchObject({ code: 504, reason: 'Timeout' });
   });

@@ -47,6 +47,11 @@ export class CacheSet {
     return cache;
   }
 
+  /** The resource's cache if somebody has used it. */
+  known(group: string, resource: string): WatchCache | undefined {
+    return this.#caches.get(resourcePrefix(group, resource))?.cache;
+  }
+
   /** Settles once every cache has ended. */
   async settled(): Promise<void> {
     await Promise.allSettled([...this.#caches.values()].map(({ running }) => running));

@@ -4,6 +4,7 @@ import { abortable, type Clock, type Logger } from '@dure/foundation';
 import type { Authenticator } from '../contract/authenticator.ts';
 import type { Authorizer } from '../contract/authorizer.ts';
 import type { UserInfo } from '../contract/user.ts';
+import { type Fairness, type Flow, flowHeaders, type Leave } from '../fairness/fairness.ts';
 import type { RequestMetrics } from '../health/request-metrics.ts';
 import type { ApiRequest, ApiResponse, Encodable, RequestHandler } from '../http/exchange.ts';
 import type { ApiCall, PathHandler } from './call.ts';
@@ -22,6 +23,7 @@ export interface PipelineDeps {
   /** Who serves what another server is registered for; looked for before everything else. */
   readonly elsewhere: (info: RequestInfo) => PathHandler | undefined;
   readonly inFlight: InFlight;
+  readonly fairness: Fairness;
   readonly metrics: RequestMetrics;
   readonly clock: Clock;
   readonly log: Logger;
@@ -36,37 +38,46 @@ export interface PathRouter {
 
 /** Every request's way: who, may they, where to, what comes of it. Failures become Status answers here and nowhere else. */
 export function requestPipeline(deps: PipelineDeps): RequestHandler {
-  const { metrics, clock, log, inFlight } = deps;
+  const { metrics, clock, log, inFlight, fairness } = deps;
 
   return async (request) => {
     const startedMs = clock.monotonicMs();
     let info: RequestInfo | undefined;
     const warnings = new Warnings();
     const ended = new AbortController();
-    let leave: (() => void) | undefined;
+    let flow: Flow | undefined;
+    let leave: Leave | undefined;
+    let isCounted = false;
     try {
       info = parseRequestInfo(request.method, request.path, request.query);
       const longRunning = isLongRunning(info, request.query);
-      // The server's own parts are bounded by what they are; refusing them would only stall what frees places.
-      if (!longRunning && request.user === undefined) leave = inFlight.enter(request.method);
       const deadline = longRunning ? undefined : deadlineOf(deps, request, ended.signal);
       const signal = deadline === undefined ? request.signal : AbortSignal.any([request.signal, deadline]);
       setMaxListeners(0, signal); // A deletecollection waits for many writes at once.
       const user = await identify(deps, request, signal);
+      // The server's own parts are bounded by what they are; refusing them would only stall what frees places. Watches hold a place until they have begun.
+      if (request.user === undefined && (!longRunning || info.verb === 'watch')) {
+        flow = fairness.classify(user, info);
+        const entering = fairness.enter(flow, info, request.query, signal);
+        leave = entering instanceof Promise ? await entering : entering;
+        isCounted = !longRunning;
+        if (isCounted) inFlight.enter(request.method);
+      }
       await permit(deps, user, info, request.query, signal);
       const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message), annotate() {} };
       // Raced with the deadline, since a client may take forever to send its body.
       const response = await abortable(dispatch(call, deps), signal);
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, longRunning);
-      return finished(withWarnings(response, warnings), metrics, info, longRunning);
+      return finished(withHeaders(response, warnings, flow), metrics, info, longRunning);
     } catch (error) {
       const response = failureResponse(readable(error, request, ended.signal));
       if (!(error instanceof StatusError) && !request.signal.aborted) {
         log.error('request failed', { method: request.method, path: request.path, error });
       }
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, false);
-      return withWarnings(response, warnings);
+      return withHeaders(response, warnings, flow);
     } finally {
+      if (isCounted) inFlight.leave(request.method);
       leave?.();
       ended.abort(REQUEST_ENDED);
     }
@@ -168,9 +179,14 @@ function readable(error: unknown, request: ApiRequest, ended: AbortSignal): unkn
   return error;
 }
 
-function withWarnings(response: ApiResponse, warnings: Warnings): ApiResponse {
-  const headers = warnings.headers();
-  return headers.length === 0 ? response : { ...response, headers: { ...response.headers, warning: headers } };
+/** The answer with what every answer carries: warnings, and where the request belonged. */
+function withHeaders(response: ApiResponse, warnings: Warnings, flow: Flow | undefined): ApiResponse {
+  const warning = warnings.headers();
+  if (warning.length === 0 && flow === undefined) return response;
+  return {
+    ...response,
+    headers: { ...response.headers, ...(warning.length === 0 ? {} : { warning }), ...(flow === undefined ? {} : flowHeaders(flow)) },
+  };
 }
 
 /** Counts a long-running answer while it is being written. */

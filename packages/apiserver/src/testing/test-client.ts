@@ -24,6 +24,7 @@ export interface TestClient extends AsyncDisposable {
   watch(
     path: string,
     signal: AbortSignal,
+    headers?: Readonly<Record<string, string>>,
   ): AsyncIterable<{ readonly type: string; readonly object: Record<string, unknown> & { metadata: Record<string, unknown> } }>;
 }
 
@@ -48,8 +49,8 @@ export function testClient({ url, caPem, certPem, keyPem }: TestServer, allowH2 
       }
       return { status: answer.statusCode, headers: answer.headers, text, json };
     },
-    async *watch(path, signal) {
-      const answer = await request(`${url}${path}`, { dispatcher: admin, signal });
+    async *watch(path, signal, headers = {}) {
+      const answer = await request(`${url}${path}`, { dispatcher: admin, signal, headers });
       if (answer.statusCode !== 200) throw new Error(`watch ${path}: ${answer.statusCode} ${await answer.body.text()}`);
       let held = '';
       try {
