@@ -13,6 +13,7 @@ import { extensionDialer, type FrontProxyIdentity } from './connect/extension-di
 import { logHandler, portForwardHandler, streamHandler } from './connect/pod-streams.ts';
 import { proxyHandler } from './connect/proxy.ts';
 import type { Admission } from './contract/admission.ts';
+import type { Auditor } from './contract/auditor.ts';
 import type { Authenticator } from './contract/authenticator.ts';
 import type { Authorizer } from './contract/authorizer.ts';
 import type { EvictionGuard } from './contract/eviction-guard.ts';
@@ -91,6 +92,8 @@ export interface ApiServerOptions {
   readonly services?: ServiceAllocationOptions;
   /** Further documents by their exact path, such as `/openid/v1/jwks`; rendered for each request. */
   readonly documents?: Readonly<Record<string, { readonly contentType: string; render(): unknown }>>;
+  /** Who writes down requests. Absent: nobody. The server does not close it. */
+  readonly auditor?: Auditor;
   readonly version?: string;
   /** Together the seats that priority and fairness divides. Default: upstream's 400 and 200. */
   readonly inFlight?: InFlightLimits;
@@ -295,6 +298,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   exact.set('/', async () => jsonResponse(200, { paths: [...exact.keys(), ...prefixes.map(([prefix]) => prefix)].sort() }));
 
   const handler = requestPipeline({
+    auditor: options.auditor,
+    random,
     authenticator,
     authorizer,
     router,

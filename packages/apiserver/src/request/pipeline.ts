@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { forbiddenRequest, StatusError, timeout, unauthorized } from '@dure/api';
-import { abortable, type Clock, type Logger } from '@dure/foundation';
+import { abortable, type Clock, type Logger, type Random, uuid } from '@dure/foundation';
+import type { AuditFacts, Auditor, AuditTrail } from '../contract/auditor.ts';
 import type { Authenticator } from '../contract/authenticator.ts';
-import type { Authorizer } from '../contract/authorizer.ts';
+import type { AuthorizationQuery, Authorizer } from '../contract/authorizer.ts';
 import type { UserInfo } from '../contract/user.ts';
 import { type Fairness, type Flow, flowHeaders, type Leave } from '../fairness/fairness.ts';
 import type { RequestMetrics } from '../health/request-metrics.ts';
@@ -12,7 +13,7 @@ import { impersonated } from './impersonation.ts';
 import type { InFlight } from './in-flight.ts';
 import { isLongRunning, parseRequestInfo, type RequestInfo } from './request-info.ts';
 import type { ResourceRouter } from './resource-handler.ts';
-import { failureResponse, unknownPath } from './status-response.ts';
+import { failureResponse, storeFailure, unknownPath } from './status-response.ts';
 import { Warnings } from './warnings.ts';
 
 export interface PipelineDeps {
@@ -25,7 +26,10 @@ export interface PipelineDeps {
   readonly inFlight: InFlight;
   readonly fairness: Fairness;
   readonly metrics: RequestMetrics;
+  /** Absent: nobody writes down who asked for what. */
+  readonly auditor: Auditor | undefined;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   /** Deadline of what is not long-running. */
   readonly requestTimeoutMs: number;
@@ -38,11 +42,15 @@ export interface PathRouter {
 
 /** Every request's way: who, may they, where to, what comes of it. Failures become Status answers here and nowhere else. */
 export function requestPipeline(deps: PipelineDeps): RequestHandler {
-  const { metrics, clock, log, inFlight, fairness } = deps;
+  const { metrics, clock, log, inFlight, fairness, auditor } = deps;
 
   return async (request) => {
     const startedMs = clock.monotonicMs();
     let info: RequestInfo | undefined;
+    let facts: AuditFacts | undefined;
+    let trail: AuditTrail | undefined;
+    let isKnown = false;
+    const auditId = auditIdOf(deps, request);
     const warnings = new Warnings();
     const ended = new AbortController();
     let flow: Flow | undefined;
@@ -50,11 +58,16 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
     let isCounted = false;
     try {
       info = parseRequestInfo(request.method, request.path, request.query);
+      if (auditor !== undefined) facts = { id: auditId, request, info, receivedMs: clock.now() };
       const longRunning = isLongRunning(info, request.query);
       const deadline = longRunning ? undefined : deadlineOf(deps, request, ended.signal);
       const signal = deadline === undefined ? request.signal : AbortSignal.any([request.signal, deadline]);
       setMaxListeners(0, signal); // A deletecollection waits for many writes at once.
-      const user = await identify(deps, request, signal);
+      const sender = await identify(deps, request, signal);
+      isKnown = true;
+      if (facts !== undefined) trail = auditor?.begin(facts, sender);
+      const user = await impersonated(sender, request.headers, deps.authorizer, signal);
+      if (user !== sender) trail?.impersonated(user);
       // The server's own parts are bounded by what they are; refusing them would only stall what frees places. Watches hold a place until they have begun.
       if (request.user === undefined && (!longRunning || info.verb === 'watch')) {
         flow = fairness.classify(user, info);
@@ -63,19 +76,31 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
         isCounted = !longRunning;
         if (isCounted) inFlight.enter(request.method);
       }
-      await permit(deps, user, info, request.query, signal);
-      const call: ApiCall = { request, info, user, signal, warn: (message) => warnings.add(message), annotate() {} };
+      const call: ApiCall = {
+        request: trail?.request ?? request,
+        info,
+        user,
+        signal,
+        warn: (message) => warnings.add(message),
+        annotate: (key, value) => trail?.annotate(key, value),
+      };
+      await permit(deps, call);
       // Raced with the deadline, since a client may take forever to send its body.
       const response = await abortable(dispatch(call, deps), signal);
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, longRunning);
-      return finished(withHeaders(response, warnings, flow), metrics, info, longRunning);
+      const whole = finished(withHeaders(response, warnings, auditId, flow), metrics, info, longRunning);
+      return trail?.answered(whole, longRunning) ?? whole;
     } catch (error) {
-      const response = failureResponse(readable(error, request, ended.signal));
+      const shown = readable(error, request, ended.signal);
+      const response = withHeaders(failureResponse(shown), warnings, auditId, flow);
       if (!(error instanceof StatusError) && !request.signal.aborted) {
         log.error('request failed', { method: request.method, path: request.path, error });
       }
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, false);
-      return withHeaders(response, warnings, flow);
+      if (!isKnown && facts !== undefined && response.status === 401) auditor?.refused(facts, response);
+      if (shown instanceof StatusError || storeFailure(shown) !== undefined) trail?.answered(response, false);
+      else trail?.panicked(response);
+      return response;
     } finally {
       if (isCounted) inFlight.leave(request.method);
       leave?.();
@@ -113,52 +138,53 @@ function deadlineOf({ clock, requestTimeoutMs }: PipelineDeps, request: ApiReque
   return controller.signal;
 }
 
-async function identify({ authenticator, authorizer }: PipelineDeps, request: ApiRequest, signal: AbortSignal): Promise<UserInfo> {
-  let { user } = request;
-  if (user === undefined) {
-    const { headers, headerLines, certificate, remoteAddress, path } = request;
-    const authenticated = await authenticator.authenticate(
-      {
-        headers,
-        remoteAddress,
-        path,
-        ...(headerLines === undefined ? {} : { headerLines }),
-        ...(certificate === undefined ? {} : { certificate }),
-      },
-      signal,
-    );
-    if (authenticated === undefined) throw unauthorized();
-    user = authenticated.user;
-  }
-  return impersonated(user, request.headers, authorizer, signal);
+/** The client's own, or a new one; '' where nobody will ask for it. */
+function auditIdOf({ auditor, random }: PipelineDeps, { headers, user }: ApiRequest): string {
+  if (user !== undefined && auditor === undefined) return '';
+  const given = headers['audit-id'] ?? '';
+  return given === '' ? uuid(random) : given;
 }
 
-async function permit(
-  { authorizer }: PipelineDeps,
-  user: UserInfo,
-  info: RequestInfo,
-  query: URLSearchParams,
-  signal: AbortSignal,
-): Promise<void> {
-  if (info.kind === 'path') {
-    const { decision, reason } = await authorizer.authorize({ user, kind: 'path', verb: info.verb, path: info.path }, signal);
-    if (decision === 'allow') return;
-    throw forbidden(user, info, reason);
-  }
+async function identify({ authenticator }: PipelineDeps, request: ApiRequest, signal: AbortSignal): Promise<UserInfo> {
+  if (request.user !== undefined) return request.user;
+  const { headers, headerLines, certificate, remoteAddress, path } = request;
+  const authenticated = await authenticator.authenticate(
+    {
+      headers,
+      remoteAddress,
+      path,
+      ...(headerLines === undefined ? {} : { headerLines }),
+      ...(certificate === undefined ? {} : { certificate }),
+    },
+    signal,
+  );
+  if (authenticated === undefined) throw unauthorized();
+  return authenticated.user;
+}
+
+/** @throws {StatusError} Forbidden. */
+async function permit({ authorizer }: PipelineDeps, { user, info, request, signal, annotate }: ApiCall): Promise<void> {
+  const { decision, reason = '' } = await authorizer.authorize(questionOf(user, info, request.query), signal).catch((error: unknown) => {
+    annotate('authorization.k8s.io/reason', 'internal error');
+    throw error;
+  });
+  annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');
+  annotate('authorization.k8s.io/reason', reason);
+  if (decision !== 'allow') throw forbidden(user, info, reason);
+}
+
+function questionOf(user: UserInfo, info: RequestInfo, query: URLSearchParams): AuthorizationQuery {
+  if (info.kind === 'path') return { user, kind: 'path', verb: info.verb, path: info.path };
   const { group, version, resource, subresource, namespace, verb } = info;
   const fieldSelector = query.get('fieldSelector') ?? '';
   // Listing or watching one object by its name is a question about that object: rules with resourceNames, and nodes, depend on it.
   const name = info.name === '' ? (/(?:^|,)metadata\.name==?([^,=!]+)/.exec(fieldSelector)?.[1] ?? '') : info.name;
   const labelSelector = query.get('labelSelector') ?? '';
-  const { decision, reason } = await authorizer.authorize(
-    { user, kind: 'resource', verb, group, version, resource, subresource, namespace, name, fieldSelector, labelSelector },
-    signal,
-  );
-  if (decision !== 'allow') throw forbidden(user, info, reason);
+  return { user, kind: 'resource', verb, group, version, resource, subresource, namespace, name, fieldSelector, labelSelector };
 }
 
-function forbidden(user: UserInfo, info: RequestInfo, reason: string | undefined): StatusError {
-  const detail = reason === undefined || reason === '' ? '' : `: ${reason}`;
+function forbidden(user: UserInfo, info: RequestInfo, reason: string): StatusError {
+  const detail = reason === '' ? '' : `: ${reason}`;
   if (info.kind === 'path') {
     return forbiddenRequest(
       { group: '', resource: '' },
@@ -179,13 +205,18 @@ function readable(error: unknown, request: ApiRequest, ended: AbortSignal): unkn
   return error;
 }
 
-/** The answer with what every answer carries: warnings, and where the request belonged. */
-function withHeaders(response: ApiResponse, warnings: Warnings, flow: Flow | undefined): ApiResponse {
+/** The answer with what every answer carries: warnings, its name in the audit log, and where the request belonged. */
+function withHeaders(response: ApiResponse, warnings: Warnings, auditId: string, flow: Flow | undefined): ApiResponse {
   const warning = warnings.headers();
-  if (warning.length === 0 && flow === undefined) return response;
+  if (warning.length === 0 && auditId === '' && flow === undefined) return response;
   return {
     ...response,
-    headers: { ...response.headers, ...(warning.length === 0 ? {} : { warning }), ...(flow === undefined ? {} : flowHeaders(flow)) },
+    headers: {
+      ...response.headers,
+      ...(auditId === '' ? {} : { 'audit-id': auditId }),
+      ...(warning.length === 0 ? {} : { warning }),
+      ...(flow === undefined ? {} : flowHeaders(flow)),
+    },
   };
 }
 

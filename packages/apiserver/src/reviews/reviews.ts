@@ -6,6 +6,7 @@ import type { ResourceCall, ResourceHandler } from '../request/call.ts';
 import { unsupportedMethod } from '../request/status-response.ts';
 import { readBody } from '../subresources/body-kind.ts';
 import type { SubresourceDeps } from '../subresources/deps.ts';
+import { userToJson } from './user-json.ts';
 
 type AccessReviewKind = 'SubjectAccessReview' | 'SelfSubjectAccessReview' | 'LocalSubjectAccessReview';
 
@@ -125,15 +126,6 @@ function subjectOf(spec: JsonObject): UserInfo {
     ...(Object.keys(extra).length === 0
       ? {}
       : { extra: Object.fromEntries(Object.entries(extra).map(([key, value]) => [key.toLowerCase(), value])) }),
-  };
-}
-
-function userToJson({ name, uid, groups, extra }: UserInfo): JsonObject {
-  return {
-    username: name,
-    ...(uid === undefined ? {} : { uid }),
-    groups: [...groups],
-    ...(extra === undefined ? {} : { extra: Object.fromEntries(Object.entries(extra).map(([key, value]) => [key, [...value]])) }),
   };
 }
 
