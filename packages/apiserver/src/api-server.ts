@@ -6,12 +6,14 @@ import { forwardToExtension } from './aggregation/aggregation-proxy.ts';
 import { API_SERVICES } from './aggregation/api-service.ts';
 import { AvailabilityController } from './aggregation/availability-controller.ts';
 import { ExtensionDocuments } from './aggregation/extension-documents.ts';
+import { openApiOfExtensions } from './aggregation/openapi-of-extensions.ts';
 import { RegisteredServices } from './aggregation/registered-services.ts';
 import { registrationsOf } from './aggregation/registrations.ts';
 import { podDialer } from './connect/dialers.ts';
 import { extensionDialer, type FrontProxyIdentity } from './connect/extension-dialer.ts';
 import { logHandler, portForwardHandler, streamHandler } from './connect/pod-streams.ts';
 import { proxyHandler } from './connect/proxy.ts';
+import { webhookClient } from './connect/webhook-client.ts';
 import type { Admission } from './contract/admission.ts';
 import type { Auditor } from './contract/auditor.ts';
 import type { Authenticator } from './contract/authenticator.ts';
@@ -162,7 +164,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const hooks = new Map<string, KindHooks>();
   if (options.services !== undefined) hooks.set('/services', serviceHooks(store, clock, random, options.services));
   const writer = new Writer({ store, clock, random, admission, book, hooks });
-  const definitions = new DefinitionController({ store, caches, kinds, writer, clock, log });
+  const ownPodDialer = options.pods === undefined ? podDialer() : undefined;
+  const pods = options.pods ?? (ownPodDialer as PodDialer);
+  const webhooks = webhookClient({ reads, pods, clock, random });
+  const definitions = new DefinitionController({ store, caches, kinds, writer, webhooks, clock, random, log });
   const hasDefinitions = kinds.groupResource('apiextensions.k8s.io', 'customresourcedefinitions') !== undefined;
   const definitionsRunning = hasDefinitions ? definitions.run(signal) : Promise.resolve();
   const special = new Map<string, ResourceHandler>();
@@ -232,8 +237,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     special.set('metrics.k8s.io/nodes/', nodeMetricsHandler({ router, reads, source: usage }));
     special.set('metrics.k8s.io/pods/', podMetricsHandler({ router, reads, source: usage }));
   }
-  const ownPodDialer = options.pods === undefined ? podDialer() : undefined;
-  const pods = options.pods ?? (ownPodDialer as PodDialer);
   const connect = { reads, nodes: options.nodes, pods, admission, random };
   const extensions = extensionDialer({ reads, pods, random, identity: options.frontProxy });
   const services = new RegisteredServices(reads, ownGroupVersions);
@@ -272,6 +275,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     new Discovery(kinds, aggregates ? registrationsOf(services, documents) : undefined),
     () => options.advertisedAddress ?? '',
   );
+  const openApi = aggregates ? openApiOfExtensions(services, documents) : undefined;
   const version = versionInfo(options.version ?? '0.1.0');
   const renderMetrics: PathHandler = async () =>
     textResponse(
@@ -287,7 +291,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const prefixes: readonly (readonly [string, PathHandler])[] = [
     ['/api', discovery],
     ['/apis', discovery],
-    ['/openapi', openApiHandler(new OpenApi(kinds, book, version.gitVersion))],
+    ['/openapi', openApiHandler(new OpenApi(kinds, book, version.gitVersion, openApi), openApi)],
     ['/healthz', healthHandler('healthz', checks)],
     ['/livez', healthHandler('livez', checks)],
     ['/readyz', healthHandler('readyz', checks)],
@@ -330,6 +334,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     await availabilityRunning;
     await flowsRunning;
     await extensions[Symbol.asyncDispose]();
+    await webhooks[Symbol.asyncDispose]();
     await ownPodDialer?.[Symbol.asyncDispose]();
     await caches.settled();
   };

@@ -89,10 +89,14 @@ async function available(name: string, reason: string): Promise<{ status: string
   throw new Error(`${name} did not become ${reason}: ${JSON.stringify(json.status)}`);
 }
 
-/** Settles once the server knows that the APIService has gone. */
-async function deleted(name: string): Promise<void> {
+/** Deletes the APIService, and settles once the server knows. */
+async function remove(name: string): Promise<void> {
   const path = `${SERVICES}?watch=1&fieldSelector=metadata.name%3D${name}`;
-  for await (const { type } of client.watch(path, AbortSignal.timeout(10_000))) if (type === 'DELETED') return;
+  for await (const { type } of client.watch(path, AbortSignal.timeout(10_000))) {
+    if (type === 'ADDED') await client.send('DELETE', `${SERVICES}/${name}`);
+    if (type === 'DELETED') return;
+  }
+  throw new Error(`${name} is still there`);
 }
 
 async function expose(name: string, port: number, targetPort: number): Promise<void> {
@@ -116,6 +120,7 @@ async function slice(name: string, port: number): Promise<void> {
 }
 
 const ca = (of: ExtensionServer): string => Buffer.from(of.ca).toString('base64');
+const lastAsked = (of: ExtensionServer) => of.seen.at(-1)?.url;
 const lastSeen = (of: ExtensionServer) => of.seen.filter(({ user }) => user !== 'system:kube-aggregator').at(-1);
 
 describe('an APIService', () => {
@@ -290,6 +295,32 @@ describe('discovery', () => {
   }, 40_000);
 });
 
+describe('OpenAPI', () => {
+  it('holds what the server says of its own group version, under names that are free', async () => {
+    const swagger = (await client.send('GET', '/openapi/v2')).json;
+    const path = `/apis/${GROUP}/v1alpha1/namespaces/{namespace}/flunders`;
+    const { schema } = swagger.paths[path].get.responses[200];
+    expect(swagger.definitions[schema.$ref.replace('#/definitions/', '')]).toMatchObject({
+      description: 'A Flunder of the extension server.',
+      properties: { metadata: { $ref: '#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta_v2' } },
+    });
+    const LIST_META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta';
+    expect(Object.keys(swagger.definitions[`${LIST_META}_v2`].properties)).toEqual(['more']);
+    expect(swagger.definitions[LIST_META].properties.resourceVersion).toBeDefined();
+    expect(swagger.definitions.Unused).toBeUndefined();
+    expect(swagger.paths['/version']).toBeUndefined();
+  });
+
+  it('sends those who ask for one group version to its server', async () => {
+    const { paths } = (await client.send('GET', '/openapi/v3')).json;
+    const url = `/openapi/v3/apis/${GROUP}/v1alpha1?hash=ABC`;
+    expect(paths[`apis/${GROUP}/v1alpha1`]).toEqual({ serverRelativeURL: url });
+    expect(paths['apis/apps/v1'].serverRelativeURL).toMatch(/hash=/);
+    expect((await client.send('GET', url)).json).toMatchObject({ openapi: '3.0.0', info: { title: 'extension' } });
+    expect(lastAsked(extension)).toBe(url);
+  });
+});
+
 describe('metrics.k8s.io', () => {
   it('gives way to a registered server and comes back when that goes', async () => {
     const nodes = '/apis/metrics.k8s.io/v1beta1';
@@ -301,9 +332,7 @@ describe('metrics.k8s.io', () => {
     const { items } = (await client.send('GET', '/apis', { headers: AGGREGATED })).json;
     const [version] = items.find((item: { metadata: { name: string } }) => item.metadata.name === 'metrics.k8s.io').versions;
     expect(version).toMatchObject({ freshness: 'Current', resources: [{ resource: 'flunders', verbs: ['list'] }] });
-    const gone = deleted(METRICS);
-    await client.send('DELETE', `${SERVICES}/${METRICS}`);
-    await gone;
+    await remove(METRICS);
     expect((await client.send('GET', nodes)).json.resources.map(({ name }: { name: string }) => name)).toEqual(['nodes', 'pods']);
     expect((await client.send('GET', `${nodes}/nodes`)).json).toMatchObject({ kind: 'NodeMetricsList', items: [] });
   }, 20_000);

@@ -352,14 +352,14 @@ describe('custom resources over HTTPS', () => {
       node['x-kubernetes-validations'] = [{ rule: 'self.nope == 1' }];
       spec.conversion = {
         strategy: 'Webhook',
-        webhook: { clientConfig: { url: 'https://example.org' }, conversionReviewVersions: ['v1'] },
+        webhook: { clientConfig: { url: 'http://example.org' }, conversionReviewVersions: ['v1'] },
       };
     });
     const answer = await client.send('POST', CRDS, { body: broken });
     expect(answer.status).toBe(422);
     expect(answer.json.details.causes.map((cause: JsonObject) => cause.field)).toEqual([
       'spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule',
-      'spec.conversion.strategy',
+      'spec.conversion.webhook.clientConfig.url',
     ]);
     expect(answer.json.message).toContain("undefined field 'nope'");
   });

@@ -10,8 +10,9 @@ import {
   stringAt,
   stringsAt,
 } from '@dure/api';
-import { type Clock, isAbort, type Logger, messageOf, rfc3339Seconds } from '@dure/foundation';
+import { type Clock, isAbort, type Logger, messageOf, type Random, rfc3339Seconds } from '@dure/foundation';
 import type { Store } from '@dure/store';
+import type { WebhookClient } from '../connect/webhook-client.ts';
 import type { UserInfo } from '../contract/user.ts';
 import type { CacheSet } from '../registry/cache-set.ts';
 import { hasCondition, withCondition } from '../registry/conditions.ts';
@@ -20,6 +21,7 @@ import { metaOf, metaText } from '../registry/object-meta.ts';
 import { callFor } from '../registry/own-call.ts';
 import { resourcePrefix } from '../registry/storage-key.ts';
 import { serverWrite, type UpdateRequest, type Writer } from '../registry/writer.ts';
+import { withConversion } from './conversion-webhook.ts';
 import { CLEANUP_FINALIZER, planDefinitionStatus, type TakenNames, takenNames } from './definition-status.ts';
 import { removeInstances } from './instance-cleanup.ts';
 
@@ -28,7 +30,9 @@ export interface DefinitionControllerDeps {
   readonly caches: CacheSet;
   readonly kinds: KindRegistry;
   readonly writer: Writer;
+  readonly webhooks: WebhookClient;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
 }
 
@@ -141,7 +145,7 @@ export class DefinitionController {
     ]);
     if (this.#served.get(name)?.made === made) return;
     try {
-      const kind = kindFromCustomResource(definition);
+      const kind = withConversion(kindFromCustomResource(definition), definition, this.#deps);
       const holder = kinds.groupResource(kind.group, kind.resource);
       if (holder !== undefined && holder !== this.#served.get(name)?.definition) throw new KindTakenError(kind, holder);
       kinds.replace(kind);
@@ -213,7 +217,8 @@ export class DefinitionController {
     if (hasCondition(definition, 'Established')) {
       const text = 'CustomResource deletion is in progress';
       await this.#write(definition, signal, 'status', terminating('True', 'InstanceDeletionInProgress', text));
-      await removeInstances(kindFromCustomResource(definition), { store, writer, clock, user: USER }, signal);
+      const kind = withConversion(kindFromCustomResource(definition), definition, this.#deps);
+      await removeInstances(kind, { store, writer, clock, user: USER }, signal);
     }
     await this.#write(definition, signal, 'any', (old) => {
       terminating('False', 'InstanceDeletionCompleted', 'removed all instances')(old);

@@ -199,11 +199,12 @@ function listObject({ definition, version }: ServedKind, metadata: JsonObject, i
   };
 }
 
-/** True where stored bytes are what clients of this version see. Of custom objects only reading them tells. */
-function isShownAsStored({ definition, version }: ServedKind, stored: StoredObject): boolean {
-  if (version.name !== definition.storageVersion || definition.storedAs !== undefined) return false;
-  const object = version.complete === undefined ? undefined : (stored.object as unknown as JsonObject);
-  return object === undefined || version.complete?.(object) === object;
+/** True where stored bytes are what clients of this version see. Of custom objects, which may be stored in any version, only reading them tells. */
+function isShownAsStored(kind: ServedKind, stored: StoredObject): boolean {
+  const { definition, version } = kind;
+  if (version.complete === undefined) return version.name === definition.storageVersion && definition.storedAs === undefined;
+  const object = stored.object as unknown as JsonObject;
+  return fromStorage(kind, object) === object;
 }
 
 function isPlainJson(form: OutputForm): boolean {

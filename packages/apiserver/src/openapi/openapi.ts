@@ -4,8 +4,10 @@ import { parseAccept } from '../encoding/media-type.ts';
 import { type ApiResponse, encodedDocument, jsonResponse } from '../http/exchange.ts';
 import type { PathHandler } from '../request/call.ts';
 import { unknownPath } from '../request/status-response.ts';
+import { NOTHING_ELSEWHERE, type OpenApiElsewhere } from './elsewhere.ts';
 import { renderPaths } from './paths.ts';
 import { renderSchemas } from './schemas.ts';
+import { mergeSwagger } from './swagger-merge.ts';
 import { encodeSwagger } from './swagger-protobuf.ts';
 
 const SWAGGER_PROTOBUF = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
@@ -21,13 +23,16 @@ export class OpenApi {
   readonly #kinds: KindRegistry;
   readonly #book: SchemaBook;
   readonly #version: string;
+  readonly #elsewhere: OpenApiElsewhere;
   readonly #rendered = new Map<string, Rendered>();
 
-  constructor(kinds: KindRegistry, book: SchemaBook, version: string) {
+  constructor(kinds: KindRegistry, book: SchemaBook, version: string, elsewhere: OpenApiElsewhere = NOTHING_ELSEWHERE) {
     this.#kinds = kinds;
     this.#book = book;
     this.#version = version;
+    this.#elsewhere = elsewhere;
     kinds.onChange(() => this.#rendered.clear());
+    elsewhere.onChange(() => this.#rendered.clear());
   }
 
   /** Swagger 2.0 of everything. */
@@ -59,7 +64,7 @@ export class OpenApi {
         info: { title: 'Kubernetes', version: this.#version },
         paths,
         components: {
-          schemas: renderSchemas(this.#kinds, this.#book, 'v3', { group, version }),
+          schemas: renderSchemas(this.#kinds, this.#book, 'v3', (one) => one.group === group && one.version === version),
           securitySchemes: {
             BearerToken: { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' },
           },
@@ -76,13 +81,15 @@ export class OpenApi {
       const hash = this.v3(path)?.hash ?? '';
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
     }
-    return { paths };
+    for (const [path, serverRelativeURL] of Object.entries(this.#elsewhere.urls())) paths[path] = { serverRelativeURL };
+    return { paths: Object.fromEntries(Object.entries(paths).sort(([left], [right]) => (left < right ? -1 : 1))) };
   }
 
   #groupVersions(): readonly string[] {
     const paths = new Set<string>();
     for (const { group, versions } of this.#kinds.list()) {
-      for (const { name, served } of versions) if (served) paths.add(group === '' ? `api/${name}` : `apis/${joinApiVersion(group, name)}`);
+      for (const { name, served } of versions)
+        if (served && !this.#elsewhere.has(group, name)) paths.add(group === '' ? `api/${name}` : `apis/${joinApiVersion(group, name)}`);
     }
     return [...paths].sort();
   }
@@ -91,18 +98,20 @@ export class OpenApi {
     const paths: JsonObject = {};
     for (const definition of this.#kinds.list()) {
       for (const version of definition.versions)
-        if (version.served) Object.assign(paths, renderPaths(definition, version, this.#book, 'v2'));
+        if (version.served && !this.#elsewhere.has(definition.group, version.name))
+          Object.assign(paths, renderPaths(definition, version, this.#book, 'v2'));
     }
-    return {
+    const own: JsonObject = {
       swagger: '2.0',
       info: { title: 'Kubernetes', version: this.#version },
       paths,
-      definitions: renderSchemas(this.#kinds, this.#book, 'v2'),
+      definitions: renderSchemas(this.#kinds, this.#book, 'v2', ({ group, version }) => !this.#elsewhere.has(group, version)),
       securityDefinitions: {
         BearerToken: { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' },
       },
       security: [{ BearerToken: [] }],
     };
+    return this.#elsewhere.swaggers().reduce((merged, { swagger, groupVersions }) => mergeSwagger(merged, swagger, groupVersions), own);
   }
 
   #keep(key: string, render: () => Uint8Array): Rendered {
@@ -116,8 +125,8 @@ export class OpenApi {
 }
 
 /** Serves `/openapi/v2`, `/openapi/v3` and `/openapi/v3/...`. */
-export function openApiHandler(openApi: OpenApi): PathHandler {
-  return async ({ info, request }) => {
+export function openApiHandler(openApi: OpenApi, elsewhere: OpenApiElsewhere = NOTHING_ELSEWHERE): PathHandler {
+  return async ({ info, request, signal }) => {
     const path = info.path.replace(/\/$/, '');
     const accept = parseAccept(request.headers.accept ?? '');
     if (path === '/openapi/v2') {
@@ -128,6 +137,16 @@ export function openApiHandler(openApi: OpenApi): PathHandler {
         : respond(openApi.v2(), 'application/json', request.headers);
     }
     if (path === '/openapi/v3') return jsonResponse(200, openApi.index());
+    const [, group, version] = /^\/openapi\/v3\/apis\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
+    if (group !== undefined && version !== undefined && elsewhere.has(group, version)) {
+      const sent = request.headers.accept ?? 'application/json';
+      const { status, contentType, bytes } = await elsewhere.fetch(group, version, request.query.toString(), sent, signal);
+      return {
+        status,
+        headers: { 'content-type': contentType, vary: 'Accept' },
+        body: { kind: 'document', document: encodedDocument(bytes) },
+      };
+    }
     if (accept.length > 0 && accept.every(({ type }) => type === V3_PROTOBUF)) throw unknownPath();
     const document = openApi.v3(path.replace('/openapi/v3/', ''));
     if (document === undefined) throw unknownPath();

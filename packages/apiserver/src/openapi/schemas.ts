@@ -34,12 +34,12 @@ export function renderSchemas(
   kinds: KindRegistry,
   book: SchemaBook,
   dialect: Dialect,
-  only?: { readonly group: string; readonly version: string },
+  isShown: (version: { readonly group: string; readonly version: string }) => boolean,
 ): JsonObject {
   const collector = new Collector(book, dialect);
   for (const definition of kinds.list()) {
     for (const version of definition.versions) {
-      if (!version.served || (only !== undefined && (definition.group !== only.group || version.name !== only.version))) continue;
+      if (!version.served || !isShown({ group: definition.group, version: version.name })) continue;
       const gvk = { group: definition.group, version: version.name, kind: definition.kind };
       const name = schemaName(definition, version);
       if (version.schema.ref !== undefined) collector.add(name, gvk);

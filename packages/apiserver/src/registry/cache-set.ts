@@ -24,7 +24,10 @@ export class CacheSet {
   constructor(options: CacheSetOptions) {
     this.#options = options;
     options.kinds.onChange((change) => {
-      if (change.kind === 'removed') this.#end(resourcePrefix(change.definition.group, change.definition.resource));
+      const prefix = resourcePrefix(change.definition.group, change.definition.resource);
+      if (change.kind === 'removed') this.#end(prefix);
+      // Running watches show what their definition said when they began.
+      if (change.kind === 'replaced') this.#caches.get(prefix)?.cache.closeWatchers();
     });
   }
 

@@ -4,7 +4,7 @@ import { type RegistryCall, storageVersionOf } from './scope.ts';
 
 /**
  * Notes in managedFields what a write that is no apply changed: `manager` owns that now, and nobody else does.
- * @param object In the storage version; changed in place. @param now RFC 3339.
+ * @param object In the version that the server works on; changed in place. @param now RFC 3339.
  */
 export function recordUpdate(
   book: SchemaBook,
@@ -14,9 +14,9 @@ export function recordUpdate(
   manager: string,
   now: string,
 ): void {
-  const { definition } = call.kind;
+  const { definition, version } = call.kind;
   const tracked = tracking(old as unknown as JsonObject | undefined, object, {
-    schema: storageVersionOf(definition).schema,
+    schema: (version.structural === true ? version : storageVersionOf(definition)).schema,
     book,
     manager,
     apiVersion: String(object.apiVersion),

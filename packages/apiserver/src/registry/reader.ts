@@ -1,4 +1,4 @@
-import { expired, notFound, type Status, StatusError, timeout, tooManyRequests } from '@dure/api';
+import { expired, type KubeObject, notFound, type Status, StatusError, timeout, tooManyRequests } from '@dure/api';
 import { type Clock, isAbort, type Random } from '@dure/foundation';
 import { CompactedError, type Entry, FutureRevisionError, type Revision, type Store } from '@dure/store';
 import type { ContinueTokens } from '../watch/continue-token.ts';
@@ -11,6 +11,7 @@ import {
   WatchEndedError,
 } from '../watch/watch-cache.ts';
 import type { CacheSet } from './cache-set.ts';
+import { convertAhead } from './conversion.ts';
 import type { ListOptions } from './list-options.ts';
 import { groupResource, type RegistryCall } from './scope.ts';
 import { parseSelection, type Selection } from './selection.ts';
@@ -60,11 +61,18 @@ export class Reader {
     const cache = await this.#upTo(call, resourceVersion);
     const object = cache.get(objectKey(group, resource, call.namespace, call.name));
     if (object === undefined) throw notFound(groupResource(call), call.name);
+    if (call.kind.version.converter !== undefined) await convertAhead(call.kind, [object.object], call.signal);
     return object;
   }
 
   /** @throws {StatusError} */
   async list(call: RegistryCall, options: ListOptions): Promise<ListResult> {
+    const result = await this.#list(call, options);
+    if (call.kind.version.converter !== undefined) await convertAhead(call.kind, decoded(result.objects), call.signal);
+    return result;
+  }
+
+  async #list(call: RegistryCall, options: ListOptions): Promise<ListResult> {
     const { group, resource } = storageOf(call.kind.definition);
     const selection = parseSelection(call.kind, options.labelSelector, options.fieldSelector);
     const prefix = listPrefix(group, resource, call.namespace);
@@ -73,6 +81,8 @@ export class Reader {
       return this.#fromStore(call, options, selection, prefix, options.resourceVersion as Revision, undefined);
     }
     const cache = await this.#upTo(call, options.resourceVersion);
+    if (call.kind.version.converter !== undefined && selection.readsFields)
+      await convertAhead(call.kind, decoded(cache.range(prefix)), call.signal);
     return this.#fromCache(call, cache, options, selection, prefix);
   }
 
@@ -130,6 +140,8 @@ export class Reader {
     }
     for (const timer of timers) timer.catch(() => undefined);
     try {
+      const { converter } = call.kind.version;
+      if (converter !== undefined) await convertAhead(call.kind, decoded(watch.initial), call.signal);
       for (const object of watch.initial) if (selection.matches(object.object)) yield { type: 'ADDED', object };
       if (options.sendInitialEvents === true) yield { type: 'BOOKMARK', revision: watch.revision, initialEventsEnd: true };
       let last: number = watch.revision;
@@ -141,13 +153,26 @@ export class Reader {
           continue;
         }
         last = item.revision;
+        if (converter !== undefined) {
+          const { object, previous } = item;
+          await convertAhead(call.kind, decoded(previous === undefined ? [object] : [object, previous]), call.signal);
+        }
         const now = !item.deleted && selection.matches(item.object.object);
         const before = item.previous !== undefined && (selection.everything || selection.matches(item.previous.object));
         if (now) yield { type: before ? 'MODIFIED' : 'ADDED', object: item.object };
-        else if (before) yield { type: 'DELETED', object: item.deleted ? item.object : item.previous.deletedAt(item.revision) };
+        else if (before) {
+          const object = item.deleted ? item.object : item.previous.deletedAt(item.revision);
+          if (converter !== undefined) await convertAhead(call.kind, [object.object], call.signal);
+          yield { type: 'DELETED', object };
+        }
       }
     } catch (error) {
       if (isAbort(error, call.signal)) return;
+      // Conversion failed: what comes cannot be shown, and nothing may be left out.
+      if (error instanceof StatusError) {
+        yield { type: 'ERROR', status: error.status };
+        return;
+      }
       if (!(error instanceof WatchEndedError)) throw error;
       // The client may try its last revision again; where that has left the window it is told so then.
       yield { type: 'ERROR', status: expired(`${error.message}; the newest revision is ${cache.revision}`).status };
@@ -217,8 +242,10 @@ export class Reader {
       const page = await this.#translated(() =>
         store.list(prefix, { at, limit: wanted, signal: call.signal, ...(after === undefined ? {} : { after }) }),
       );
-      for (const [index, entry] of page.entries.entries()) {
-        const object = stored(entry);
+      const candidates = page.entries.map(stored);
+      if (call.kind.version.converter !== undefined && selection.readsFields)
+        await convertAhead(call.kind, decoded(candidates), call.signal);
+      for (const [index, object] of candidates.entries()) {
         if (!selection.matches(object.object)) continue;
         objects.push(object);
         if (options.limit > 0 && objects.length === options.limit) {
@@ -274,6 +301,10 @@ function tooLarge(wanted: number | undefined, current: number): StatusError {
     ...status,
     details: { ...status.details, causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }] },
   });
+}
+
+function* decoded(objects: Iterable<StoredObject>): Generator<KubeObject> {
+  for (const { object } of objects) yield object;
 }
 
 function stored(entry: Entry): StoredObject {

@@ -17,7 +17,9 @@ export interface Selection {
   readonly everything: boolean;
   /** The only name that can match, where the selector says so. */
   readonly name: string | undefined;
-  /** @param object In the storage version. */
+  /** It looks at more than metadata, and so at objects in the request's version. */
+  readonly readsFields: boolean;
+  /** @param object As it is stored; converted ahead where {@link readsFields}. */
   matches(object: KubeObject): boolean;
 }
 
@@ -37,6 +39,7 @@ export function parseSelection(kind: ServedKind, labels: string, fields: string,
   return {
     everything: labelSelector.requirements.length === 0 && everyField && name === '',
     name: exact,
+    readsFields: beyondMeta,
     matches(object) {
       if (name !== '' && object.metadata.name !== name) return false;
       if (!labelSelector.matches(object.metadata.labels)) return false;

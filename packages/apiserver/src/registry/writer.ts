@@ -20,7 +20,7 @@ import { type Clock, type Random, rfc3339Seconds, uuid } from '@dure/foundation'
 import { type Entry, type Revision, RevisionConflictError, type Store } from '@dure/store';
 import type { Admission, AdmissionOperation } from '../contract/admission.ts';
 import type { DecodedBody } from '../encoding/body.ts';
-import { cloneObject, fromStorage, toStorage } from './conversion.ts';
+import { cloneObject, fromStorage, readStored, toStored, toWorking, workingOf } from './conversion.ts';
 import { planDeletion } from './deletion-plan.ts';
 import { durabilityOfUpdate } from './durability.ts';
 import { generatedName } from './generated-name.ts';
@@ -155,7 +155,7 @@ export class Writer {
       if (entry === undefined) throw notFound(groupResource(call), call.name);
       const old = new StoredObject(key, entry.value, entry.modifiedAt);
       this.#checkPreconditions(call, old.object, options.preconditions);
-      const shown = fromStorage(call.kind, old.object as unknown as JsonObject) as unknown as KubeObject;
+      const shown = (await readStored(call.kind, old.object as unknown as JsonObject, call.signal)) as unknown as KubeObject;
       await this.#admit(call, 'DELETE', undefined, shown, options, async () => undefined);
       const plan = planDeletion(definition, decodeStored(entry.value, entry.modifiedAt), options, this.#deps.clock.now());
       if (plan.kind === 'keep') return { removed: false, object: shown };
@@ -168,8 +168,8 @@ export class Writer {
         }
         const value = encodeStored(plan.object);
         const revision = await this.#deps.store.append({ kind: 'put', key, value }, entry.modifiedAt, 'durable', call.signal);
-        const object = fromStorage(call.kind, decodeStored(value, revision)) as unknown as KubeObject;
-        return { removed: false, object };
+        const object = await readStored(call.kind, decodeStored(value, revision), call.signal);
+        return { removed: false, object: object as unknown as KubeObject };
       } catch (error) {
         entry = this.#winnerOf(error);
       }
@@ -178,7 +178,7 @@ export class Writer {
   }
 
   async #create(call: RegistryCall, decoded: JsonObject, options: WriteOptions, managesFields = false): Promise<Written> {
-    const object = toStorage(call.kind, decoded);
+    const object = toWorking(call.kind, decoded);
     const { clock, random, store } = this.#deps;
     const { definition } = call.kind;
     const meta = metaOf(object);
@@ -223,7 +223,7 @@ export class Writer {
           return { object: fromStorage(call.kind, object), created: true };
         }
         try {
-          const value = encodeStored(object);
+          const value = encodeStored(await toStored(call.kind, object, call.signal));
           const revision = await store.append({ kind: 'put', key, value }, 0 as Revision, 'durable', call.signal);
           meta.resourceVersion = String(revision);
           return { object: fromStorage(call.kind, object), created: true };
@@ -250,8 +250,8 @@ export class Writer {
     const { definition } = call.kind;
     const stored = new StoredObject(entry.key, entry.value, entry.modifiedAt);
     this.#checkPreconditions(call, stored.object, request.preconditions);
-    const old = stored.object;
-    const object = toStorage(call.kind, await request.transform(cloneObject(fromStorage(call.kind, old as unknown as JsonObject))));
+    const old = await workingOf(call.kind, stored.object, call.signal);
+    const object = toWorking(call.kind, await request.transform(cloneObject(fromStorage(call.kind, old as unknown as JsonObject))));
     this.#checkIdentity(call, object, old);
     this.#inherit(object, old, request.part);
 
@@ -273,7 +273,8 @@ export class Writer {
       };
       await this.#admit(call, 'UPDATE', object, old, options, finish);
 
-      const value = encodeStored(object);
+      const storable = await toStored(call.kind, object, call.signal);
+      const value = encodeStored(storable);
       const meta = metaOf(object);
       if (options.dryRun) {
         await this.#rollBack(rollbacks);
@@ -285,8 +286,8 @@ export class Writer {
         entry.stale !== true &&
         (Buffer.compare(value, entry.value) === 0 ||
           isDeepStrictEqual(
-            { ...object, metadata: { ...meta, resourceVersion: '' } },
-            { ...old, metadata: { ...old.metadata, resourceVersion: '' } },
+            { ...storable, metadata: { ...metaOf(storable), resourceVersion: '' } },
+            { ...stored.object, metadata: { ...stored.object.metadata, resourceVersion: '' } },
           ))
       ) {
         meta.resourceVersion = String(entry.modifiedAt);

@@ -90,7 +90,12 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
   const schema = {
     type: 'object',
     description: 'A Flunder of the extension server.',
-    properties: { apiVersion: { type: 'string' }, kind: { type: 'string' }, color: { type: 'string', description: 'What it looks like.' } },
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      color: { type: 'string', description: 'What it looks like.' },
+      metadata: { $ref: '#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta' },
+    },
     'x-kubernetes-group-version-kind': gvk,
   };
   const listOperation = {
@@ -120,7 +125,7 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
       paths: { [`${base}/namespaces/{namespace}/flunders`]: listOperation, '/version': { get: { responses: {} } } },
       definitions: {
         [definition]: schema,
-        'io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta': { type: 'object', description: 'Another text than elsewhere.' },
+        'io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta': { type: 'object', properties: { more: { type: 'string' } } },
         Unused: { type: 'string' },
       },
     },
