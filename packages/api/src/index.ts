@@ -50,6 +50,7 @@ export {
   type Expression,
   type Variable as CelVariable,
 } from './cel/expression.ts';
+export { typeOfKind } from './cel/kind-types.ts';
 export { SchemaValues, typeOfNode } from './cel/schema-values.ts';
 export { ruleFaults, ValidationRules } from './cel/validation-rules.ts';
 export type {

@@ -2,6 +2,9 @@ import { setMaxListeners } from 'node:events';
 import { builtinSchemas, joinApiVersion, type KindRegistry, type SchemaBook } from '@dure/api';
 import type { Clock, Logger, Random } from '@dure/foundation';
 import type { Store } from '@dure/store';
+import type { AdmissionPlugin } from './admission/admission-chain.ts';
+import { configuredAdmission } from './admission/configured-admission.ts';
+import { runPolicyStatusController } from './admission/policies/policy-status-controller.ts';
 import { forwardToExtension } from './aggregation/aggregation-proxy.ts';
 import { API_SERVICES } from './aggregation/api-service.ts';
 import { AvailabilityController } from './aggregation/availability-controller.ts';
@@ -77,7 +80,13 @@ export interface ApiServerOptions {
   /** The makers get the server's own reads, so that they need no client. */
   readonly authenticator: (reads: ObjectReader) => Authenticator;
   readonly authorizer: (reads: ObjectReader) => Authorizer;
-  readonly admission: (reads: ObjectReader, authorizer: Authorizer, statuses: StatusSwap) => Admission;
+  readonly admission: (
+    reads: ObjectReader,
+    authorizer: Authorizer,
+    statuses: StatusSwap,
+    /** Webhooks and policies that the API configures; they go before quota. */
+    configured: readonly AdmissionPlugin[],
+  ) => Admission;
   /** Absent: `serviceaccounts/token` is refused. */
   readonly serviceAccountTokens?: (reads: ObjectReader) => ServiceAccountTokens;
   /** Absent: every eviction is allowed. */
@@ -156,7 +165,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const upkeep = runUpkeep(store, caches, clock, log, options.upkeep ?? {}, signal);
   const authenticator = options.authenticator(reads);
   const authorizer = options.authorizer(reads);
-  const admission = options.admission(reads, authorizer, statusSwap(store));
+  const ownPodDialer = options.pods === undefined ? podDialer() : undefined;
+  const pods = options.pods ?? (ownPodDialer as PodDialer);
+  const webhooks = webhookClient({ reads, pods, clock, random });
+  const configured = configuredAdmission({ kinds, book, reads, authorizer, client: webhooks, random, log });
+  const admission = options.admission(reads, authorizer, statusSwap(store), configured);
 
   const protobuf = protobufCodec();
   const presenter = new Presenter({ encodings: new EncodingCache(ENCODINGS_BYTES_MAX), protobuf, clock });
@@ -164,12 +177,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const hooks = new Map<string, KindHooks>();
   if (options.services !== undefined) hooks.set('/services', serviceHooks(store, clock, random, options.services));
   const writer = new Writer({ store, clock, random, admission, book, hooks });
-  const ownPodDialer = options.pods === undefined ? podDialer() : undefined;
-  const pods = options.pods ?? (ownPodDialer as PodDialer);
-  const webhooks = webhookClient({ reads, pods, clock, random });
   const definitions = new DefinitionController({ store, caches, kinds, writer, webhooks, clock, random, log });
   const hasDefinitions = kinds.groupResource('apiextensions.k8s.io', 'customresourcedefinitions') !== undefined;
   const definitionsRunning = hasDefinitions ? definitions.run(signal) : Promise.resolve();
+  const hasPolicies = kinds.groupResource('admissionregistration.k8s.io', 'validatingadmissionpolicies') !== undefined;
+  const policiesRunning = hasPolicies ? runPolicyStatusController({ kinds, book, caches, writer, clock, log }, signal) : Promise.resolve();
   const special = new Map<string, ResourceHandler>();
   const router = new ResourceRouter({ kinds, reader, writer, presenter, protobuf, book, clock, special });
 
@@ -181,6 +193,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     reads,
     book,
     clock,
+    admission,
     authenticator,
     authorizer,
     tokens: options.serviceAccountTokens?.(reads),
@@ -331,6 +344,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     await Promise.all(closing);
     await upkeep;
     await definitionsRunning;
+    await policiesRunning;
     await availabilityRunning;
     await flowsRunning;
     await extensions[Symbol.asyncDispose]();

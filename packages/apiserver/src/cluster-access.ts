@@ -1,10 +1,11 @@
 import type { Clock, Random } from '@dure/foundation';
-import { admissionChain } from './admission/admission-chain.ts';
+import { type AdmissionPlugin, admissionChain } from './admission/admission-chain.ts';
 import { certificateRequestIdentity } from './admission/certificate-request-identity.ts';
 import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
+import { podSecurity } from './admission/pod-security/pod-security.ts';
 import { priority } from './admission/priority.ts';
 import { rbacEscalation } from './admission/rbac-escalation.ts';
 import { resourceQuota } from './admission/resource-quota.ts';
@@ -53,7 +54,7 @@ export interface ClusterAccessOptions {
 export interface ClusterAccess {
   authenticator(reads: ObjectReader): Authenticator;
   authorizer(reads: ObjectReader): Authorizer;
-  admission(reads: ObjectReader, authorizer: Authorizer, statuses: StatusSwap): Admission;
+  admission(reads: ObjectReader, authorizer: Authorizer, statuses: StatusSwap, configured: readonly AdmissionPlugin[]): Admission;
   serviceAccountTokens(reads: ObjectReader): ServiceAccountTokens;
   eviction(reads: ObjectReader): EvictionGuard;
   /** What those need who verify ServiceAccount tokens by themselves. */
@@ -77,7 +78,7 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
     authorizer: (reader) =>
       new ConfiguredAuthorizer({ config: options.authorization ?? (() => USUAL_AUTHORIZATION), reader, client: options.webhooks, clock }),
     // In upstream's order: what fills in comes before what judges.
-    admission: (reader, authorizer, statuses) =>
+    admission: (reader, authorizer, statuses, configured) =>
       admissionChain([
         namespaceLifecycle(reader),
         certificateRequestIdentity,
@@ -85,9 +86,11 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         serviceAccount(reader, random),
         nodeRestriction(reader),
         taintNodesByCondition,
+        podSecurity(reader),
         priority(reader),
         defaultTolerationSeconds,
         rbacEscalation(authorizer, new RbacAuthorizer(reader)),
+        ...configured,
         resourceQuota(reader, statuses, clock),
       ]),
     serviceAccountTokens: (reader) => new ServiceAccountIssuer({ issuer, audiences, key, reader, clock, random }),

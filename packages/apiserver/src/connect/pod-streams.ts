@@ -5,6 +5,7 @@ import type { ObjectReader } from '../contract/object-reader.ts';
 import type { ApiResponse } from '../http/exchange.ts';
 import type { ResourceCall, ResourceHandler } from '../request/call.ts';
 import { isTrue } from '../request/request-info.ts';
+import { admitConnect } from './connect-admission.ts';
 import { nodeEndpoint } from './node-address.ts';
 import { forwardedHeaders, tunnel } from './tunnel.ts';
 
@@ -69,7 +70,8 @@ export function streamHandler(deps: ConnectDeps, verb: 'exec' | 'attach'): Resou
     if (verb === 'exec' && commands.length === 0) throw badRequest('you must specify at least one command for the container');
     if (!options.stdin && !options.stdout && !options.stderr) throw badRequest('you must specify at least one of stdin, stdout, stderr');
     const container = containerOf(pod, query.get('container') ?? '');
-    await admit(deps, call, pod, { ...options, container, command: commands }, verb === 'exec' ? 'PodExecOptions' : 'PodAttachOptions');
+    const shown = { kind: verb === 'exec' ? 'PodExecOptions' : 'PodAttachOptions', ...spoken(options), container };
+    await admitConnect(deps.admission, call, pod.metadata.name, verb === 'exec' ? { ...shown, command: commands } : shown, 'Pod');
     const target = new URLSearchParams();
     if (options.stdin) target.set('input', '1');
     if (options.stdout) target.set('output', '1');
@@ -86,7 +88,9 @@ export function portForwardHandler(deps: ConnectDeps): ResourceHandler {
   return async (call) => {
     const pod = await podOf(deps, call);
     const ports = call.request.query.getAll('ports');
-    await admit(deps, call, pod, { ports }, 'PodPortForwardOptions');
+    const numbers = ports.flatMap((text) => text.split(',')).map(Number);
+    const shown = { kind: 'PodPortForwardOptions', ...(numbers.every(Number.isInteger) && numbers.length > 0 ? { ports: numbers } : {}) };
+    await admitConnect(deps.admission, call, pod.metadata.name, shown, 'Pod');
     const target = new URLSearchParams(ports.map((port): [string, string] => ['port', port]));
     const { namespace = '', name } = pod.metadata;
     return upgraded(deps, call, pod, `/portForward/${namespace}/${name}${ports.length === 0 ? '' : `?${target}`}`);
@@ -114,31 +118,9 @@ async function upgraded(deps: ConnectDeps, call: ResourceCall, pod: PodShape, pa
   return { status: 101, headers: {}, body: { kind: 'taken', done } };
 }
 
-async function admit(
-  deps: ConnectDeps,
-  call: ResourceCall,
-  pod: PodShape,
-  options: Readonly<Record<string, unknown>>,
-  kind: string,
-): Promise<void> {
-  const { info, user, warn, annotate, signal } = call;
-  const request = {
-    operation: 'CONNECT',
-    group: '',
-    version: 'v1',
-    kind,
-    resource: 'pods',
-    subresource: info.subresource,
-    namespace: info.namespace,
-    name: pod.metadata.name,
-    options,
-    dryRun: false,
-    user,
-    warn,
-    annotate,
-  } as const;
-  await deps.admission.mutate(request, signal);
-  await deps.admission.validate(request, signal);
+/** Only what is on: the API leaves out what is false. */
+function spoken(switches: Readonly<Record<string, boolean>>): Record<string, boolean> {
+  return Object.fromEntries(Object.entries(switches).filter(([, on]) => on));
 }
 
 async function podOf({ reads }: ConnectDeps, { info }: ResourceCall): Promise<PodShape> {

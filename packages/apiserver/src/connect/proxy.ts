@@ -4,6 +4,7 @@ import type { Random } from '@dure/foundation';
 import type { ForwardRequest, ForwardResponse, PodDialer } from '../contract/node-dialer.ts';
 import type { ApiResponse } from '../http/exchange.ts';
 import type { ResourceCall, ResourceHandler } from '../request/call.ts';
+import { admitConnect } from './connect-admission.ts';
 import { type ConnectDeps, nodeOf } from './pod-streams.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
 import { forwardedHeaders, returnedHeaders, tunnel } from './tunnel.ts';
@@ -34,10 +35,19 @@ interface PodShape extends KubeObject {
   readonly status?: { readonly podIP?: string };
 }
 
+const PROXY_OPTIONS: Readonly<Record<string, string>> = {
+  nodes: 'NodeProxyOptions',
+  pods: 'PodProxyOptions',
+  services: 'ServiceProxyOptions',
+};
+
 /** `proxy` of Pods, Services and Nodes, with every method and with upgrades. */
 export function proxyHandler(deps: ProxyDeps): ResourceHandler {
   return async (call) => {
     const { request, info, signal } = call;
+    const options = PROXY_OPTIONS[info.resource] ?? 'PodProxyOptions';
+    const rest = info.rest === '' ? {} : { path: info.rest };
+    await admitConnect(deps.admission, call, info.name, { kind: options, ...rest }, options.replace('ProxyOptions', ''));
     const target = await targetOf(deps, call);
     const query = request.query.toString();
     const path = `${info.rest === '' ? '/' : info.rest}${query === '' ? '' : `?${query}`}`;

@@ -16,12 +16,17 @@ export interface AdmissionRequest {
   readonly namespace: string;
   /** '' while a create has only `generateName`. */
   readonly name: string;
-  /** Absent for DELETE. {@link Admission.mutate} may change it in place; it is in the storage version, defaulted, not yet validated. */
+  /** What `object` is where it is no object of the resource: the Scale, Binding, Eviction or TokenRequest of a subresource, the options of a connect. */
+  readonly bodyKind?: { readonly group: string; readonly version: string; readonly kind: string };
+  /**
+   * Absent for DELETE. {@link Admission.mutate} may change it in place. It is in the storage version, or a `bodyKind` as it was sent;
+   * defaulted, not yet validated.
+   */
   readonly object?: JsonObject;
-  /** What stands there now, for UPDATE and DELETE. Deeply frozen. */
+  /** What stands there now, for UPDATE and DELETE; in the same version as `object`. Deeply frozen. */
   readonly oldObject?: KubeObject;
-  /** CreateOptions, UpdateOptions, PatchOptions, DeleteOptions; or the options of a connect (`PodExecOptions`). */
-  readonly options: Readonly<Record<string, unknown>>;
+  /** CreateOptions, UpdateOptions or DeleteOptions with their `kind` and `apiVersion`; absent for CONNECT. */
+  readonly options?: JsonObject;
   readonly dryRun: boolean;
   readonly user: UserInfo;
   /** Sends a Warning header with the answer. */

@@ -77,6 +77,11 @@ export function patched(patch: Exclude<Patch, { kind: 'apply' }>, object: JsonOb
   }
 }
 
+/** `object`, which may be changed, with a JSON patch applied that came from elsewhere than a request. @throws {StatusError} BadRequest, Invalid. */
+export function applyJsonPatch(patch: unknown, object: JsonObject): unknown {
+  return applyOperations(parseOperations(patch), object);
+}
+
 function applyOperations(operations: readonly Operation[], object: JsonObject): unknown {
   const holder: JsonObject = { object: object as Json };
   let copiedBytes = 0;

@@ -11,6 +11,8 @@ export interface WriteOptions {
   readonly fieldValidation: FieldValidation;
   /** For apply: take fields over from other managers. */
   readonly force: boolean;
+  /** Those of the above that the client named itself. */
+  readonly sent?: { readonly fieldManager?: string; readonly fieldValidation?: string };
 }
 
 const FIELD_MANAGER_MAX = 128;
@@ -40,6 +42,7 @@ export function parseWriteOptions(query: URLSearchParams, userAgent: string, opt
     fieldManager: manager === '' ? defaultManager(userAgent) : manager,
     fieldValidation: (validation === '' ? 'Warn' : validation) as FieldValidation,
     force: isTrue(force),
+    sent: { ...(manager === '' ? {} : { fieldManager: manager }), ...(validation === '' ? {} : { fieldValidation: validation }) },
   };
 }
 

@@ -20,6 +20,7 @@ import { type Clock, type Random, rfc3339Seconds, uuid } from '@dure/foundation'
 import { type Entry, type Revision, RevisionConflictError, type Store } from '@dure/store';
 import type { Admission, AdmissionOperation } from '../contract/admission.ts';
 import type { DecodedBody } from '../encoding/body.ts';
+import { admissionOptions } from './admission-options.ts';
 import { cloneObject, fromStorage, readStored, toStored, toWorking, workingOf } from './conversion.ts';
 import { planDeletion } from './deletion-plan.ts';
 import { durabilityOfUpdate } from './durability.ts';
@@ -73,6 +74,8 @@ export interface UpdateRequest {
   readonly part: 'main' | 'status' | 'any';
   /** Skips the kind's own update validation where the server itself is the writer. */
   readonly trusted?: boolean;
+  /** Admission judged the body that asks for this change already. */
+  readonly admitted?: boolean;
 }
 
 const NAME_TRIES = 8;
@@ -145,8 +148,8 @@ export class Writer {
     throw conflict(groupResource(call), call.name);
   }
 
-  /** @throws {StatusError} */
-  async delete(call: RegistryCall, options: DeleteOptions): Promise<Deleted> {
+  /** @param admitted Admission judged the body that asks for this delete already. @throws {StatusError} */
+  async delete(call: RegistryCall, options: DeleteOptions, admitted = false): Promise<Deleted> {
     const { definition } = call.kind;
     const key = this.#key(call);
     let entry = await this.#deps.store.get(key);
@@ -156,7 +159,10 @@ export class Writer {
       const old = new StoredObject(key, entry.value, entry.modifiedAt);
       this.#checkPreconditions(call, old.object, options.preconditions);
       const shown = (await readStored(call.kind, old.object as unknown as JsonObject, call.signal)) as unknown as KubeObject;
-      await this.#admit(call, 'DELETE', undefined, shown, options, async () => undefined);
+      if (!admitted) {
+        const working = await workingOf(call.kind, old.object, call.signal);
+        await this.#admit(call, 'DELETE', undefined, working, options, async () => undefined);
+      }
       const plan = planDeletion(definition, decodeStored(entry.value, entry.modifiedAt), options, this.#deps.clock.now());
       if (plan.kind === 'keep') return { removed: false, object: shown };
       if (options.dryRun) return { removed: plan.kind === 'remove', object: shown };
@@ -271,7 +277,8 @@ export class Writer {
         const judge = request.part === 'status' ? validateChangedStatus : validateChangedObject;
         this.#throwInvalid(call, object, judge(call.kind, object, old as unknown as JsonObject));
       };
-      await this.#admit(call, 'UPDATE', object, old, options, finish);
+      if (request.admitted === true) await finish();
+      else await this.#admit(call, 'UPDATE', object, old, options, finish);
 
       const storable = await toStored(call.kind, object, call.signal);
       const value = encodeStored(storable);
@@ -399,7 +406,7 @@ export class Writer {
       name: call.name,
       ...(object === undefined ? {} : { object }),
       ...(oldObject === undefined ? {} : { oldObject }),
-      options: options as unknown as Readonly<Record<string, unknown>>,
+      options: admissionOptions(operation, options),
       dryRun: options.dryRun,
       user: call.user,
       warn: call.warn,

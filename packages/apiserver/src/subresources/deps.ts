@@ -1,5 +1,6 @@
 import type { KindRegistry, SchemaBook } from '@dure/api';
 import type { Clock } from '@dure/foundation';
+import type { Admission } from '../contract/admission.ts';
 import type { Authenticator } from '../contract/authenticator.ts';
 import type { Authorizer } from '../contract/authorizer.ts';
 import type { EvictionGuard } from '../contract/eviction-guard.ts';
@@ -18,6 +19,7 @@ export interface SubresourceDeps {
   readonly reads: ObjectReader;
   readonly book: SchemaBook;
   readonly clock: Clock;
+  readonly admission: Admission;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly tokens: ServiceAccountTokens | undefined;

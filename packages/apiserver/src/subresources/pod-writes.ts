@@ -8,6 +8,7 @@ import { parseDeleteOptions, parseWriteOptions } from '../registry/write-options
 import type { UpdateRequest } from '../registry/writer.ts';
 import type { ResourceCall, ResourceHandler } from '../request/call.ts';
 import { unsupportedMethod } from '../request/status-response.ts';
+import { admitBody } from './admitted-body.ts';
 import { readBody, transientKind } from './body-kind.ts';
 import type { SubresourceDeps } from './deps.ts';
 
@@ -16,11 +17,16 @@ const BINDING = transientKind('', 'v1', 'Binding', 'io.k8s.api.core.v1.Binding')
 const EVICTION = transientKind('policy', 'v1', 'Eviction', 'io.k8s.api.policy.v1.Eviction');
 
 /** POST `pods/NAME/binding`: puts the Pod on a node. Also serves POST `bindings`, which names the Pod in its body. */
-export function bindingHandler({ router, writer, kinds, book, clock }: SubresourceDeps): ResourceHandler {
+export function bindingHandler({ router, writer, admission, kinds, book, clock }: SubresourceDeps): ResourceHandler {
   return async (call) => {
     if (call.info.verb !== 'create') throw unsupportedMethod(PODS);
     const binding = await readBody(call, router, BINDING, book);
     const name = call.info.name === '' ? metaText(binding, 'name') : call.info.name;
+    const pods = kinds.resource('', 'v1', 'pods');
+    if (pods === undefined) throw badRequest('no Pods are served');
+    const options = parseWriteOptions(call.request.query, call.request.headers['user-agent'] ?? '', 'CreateOptions');
+    const asked = { ...router.registryCall(call, pods), name, subresource: 'binding' };
+    await admitBody(admission, asked, { kind: BINDING, operation: 'CREATE', object: binding }, options);
     const target = section(binding, 'target');
     const nodeName = target.name;
     if (target.kind !== undefined && target.kind !== '' && target.kind !== 'Node') {
@@ -37,15 +43,13 @@ export function bindingHandler({ router, writer, kinds, book, clock }: Subresour
         { reason: 'FieldValueRequired', field: 'target.name', message: 'Required value' },
       ]);
     }
-    const pods = kinds.resource('', 'v1', 'pods');
-    if (pods === undefined) throw badRequest('no Pods are served');
-    const options = parseWriteOptions(call.request.query, call.request.headers['user-agent'] ?? '', 'CreateOptions');
     const annotations = section(metaOf(binding), 'annotations');
     const labels = section(metaOf(binding), 'labels');
     const uid = metaText(binding, 'uid');
-    await writer.change({ ...router.registryCall(call, pods), name, subresource: 'binding' }, options, {
+    await writer.change(asked, options, {
       part: 'any',
       trusted: true,
+      admitted: true,
       retries: true,
       ...(uid === '' ? {} : { preconditions: { uid } }),
       transform: (pod) => bound(pod, nodeName, labels, annotations, rfc3339Seconds(clock.now())),
@@ -86,7 +90,7 @@ function bound(pod: JsonObject, nodeName: string, labels: JsonObject, annotation
 }
 
 /** POST `pods/NAME/eviction`: a delete that PodDisruptionBudgets may refuse. */
-export function evictionHandler({ router, writer, reader, kinds, book, eviction }: SubresourceDeps): ResourceHandler {
+export function evictionHandler({ router, writer, reader, admission, kinds, book, eviction }: SubresourceDeps): ResourceHandler {
   return async (call) => {
     const pods = kinds.resource('', 'v1', 'pods');
     if (call.info.verb !== 'create' || pods === undefined) throw unsupportedMethod(PODS);
@@ -95,9 +99,10 @@ export function evictionHandler({ router, writer, reader, kinds, book, eviction 
     if (sentName !== '' && sentName !== call.info.name) throw badRequest('name in URL does not match name in Eviction object');
     const options = parseDeleteOptions(call.request.query, body.deleteOptions);
     const target = { ...router.registryCall(call, pods), subresource: 'eviction' };
+    await admitBody(admission, target, { kind: EVICTION, operation: 'CREATE', object: body }, options);
     const { object: pod } = await reader.get(target, undefined);
     if (needsGuard(pod)) await eviction?.allow(pod, options.dryRun, call.signal);
-    await writer.delete(target, { ...options, preconditions: { uid: pod.metadata.uid, ...options.preconditions } });
+    await writer.delete(target, { ...options, preconditions: { uid: pod.metadata.uid, ...options.preconditions } }, true);
     return jsonResponse(201, { ...successStatus({}), details: undefined, code: 201 });
   };
 }
