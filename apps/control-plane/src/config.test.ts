@@ -75,4 +75,56 @@ describe('parseConfig', () => {
   it('refuses an option that it does not know', () => {
     expect(() => parseConfig(['--etcd-servers', 'x'])).toThrow(ConfigError);
   });
+
+  describe('who is let in', () => {
+    const parse = (...args: readonly string[]) => parseConfig(args, ['192.0.2.7']).access;
+
+    it('is by default nodes and roles, with strangers served as anonymous', () => {
+      expect(parse()).toMatchObject({
+        anonymousAuth: undefined,
+        oidc: undefined,
+        authorizationModes: ['Node', 'RBAC'],
+        audit: undefined,
+        encryptionFile: undefined,
+      });
+    });
+
+    it("is read from upstream's flags", () => {
+      const access = parse(
+        ...['--anonymous-auth=false', '--oidc-issuer-url', 'https://id.example.com', '--oidc-client-id', 'kube'],
+        ...['--oidc-required-claim', 'hd=corp', '--oidc-required-claim', 'a=b=c', '--oidc-signing-algs', 'ES256,RS256'],
+        ...['--authentication-token-webhook-config-file', '/etc/tokens', '--authentication-token-webhook-cache-ttl', '1m30s'],
+        ...['--authorization-mode', 'Node,Webhook,RBAC', '--authorization-webhook-config-file', '/etc/hook'],
+        ...['--audit-policy-file', '/etc/audit.yaml', '--audit-log-path', '/var/log/audit.log', '--audit-log-maxsize', '5'],
+        ...['--encryption-provider-config', '/etc/enc.yaml', '--encryption-provider-config-automatic-reload'],
+      );
+      expect(access).toMatchObject({
+        anonymousAuth: false,
+        oidc: { requiredClaims: { hd: 'corp', a: 'b=c' }, signingAlgorithms: ['ES256', 'RS256'], usernameClaim: 'sub' },
+        tokenWebhook: { file: '/etc/tokens', version: 'v1beta1', cacheTtlMs: 90_000 },
+        authorizationModes: ['Node', 'Webhook', 'RBAC'],
+        authorizationWebhook: { authorizedTtlMs: 300_000, unauthorizedTtlMs: 30_000 },
+        audit: { policyFile: '/etc/audit.yaml', logBytesMax: 5 << 20, logBackupsMax: 100, logAgeMaxDays: 366 },
+        encryptionReload: true,
+      });
+    });
+
+    it.each([
+      [['--oidc-client-id', 'kube'], /--oidc-issuer-url and --oidc-client-id: both/],
+      [['--oidc-issuer-url', 'http://a', '--oidc-client-id', 'kube'], /expected https:/],
+      [['--oidc-issuer-url', 'https://a', '--oidc-client-id', 'k', '--oidc-signing-algs', 'HS256'], /--oidc-signing-algs HS256/],
+      [['--oidc-issuer-url', 'https://a', '--oidc-client-id', 'k', '--authentication-config', '/a'], /one of them/],
+      [['--authorization-mode', 'RBAC,RBAC'], /named twice/],
+      [['--authorization-mode', 'ABAC'], /--authorization-mode ABAC/],
+      [['--authorization-mode', 'Webhook'], /--authorization-webhook-config-file: one is of no use/],
+      [['--authorization-config', '/a', '--authorization-mode', 'RBAC'], /--authorization-config: says itself/],
+      [['--audit-log-path', '/a'], /without --audit-policy-file/],
+      [['--audit-policy-file', '/a'], /needs --audit-log-path/],
+      [['--anonymous-auth=maybe'], /expected true or false/],
+      [['--authentication-token-webhook-config-file', '/a', '--authentication-token-webhook-cache-ttl', '2'], /expected a duration/],
+      [['--encryption-provider-config-automatic-reload'], /needs --encryption-provider-config/],
+    ])('is not read from %j', (args, why) => {
+      expect(() => parse(...args)).toThrow(why);
+    });
+  });
 });

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseGoDurationMs } from '@dure/api';
 import type { LogLevel } from '@dure/foundation';
+import { ACCESS_DEFAULTS, ACCESS_MEANINGS, ACCESS_SWITCHES, type AccessConfig, parseAccessConfig } from './access-config.ts';
 import { type EtcdConfig, parseEtcdConfig } from './etcd-config.ts';
 
 /** Everything that the control plane is told; frozen, checked, complete. */
@@ -28,6 +29,7 @@ export interface Config {
   readonly etcd: EtcdConfig | undefined;
   /** How often history is compacted; what is older than two of these cannot be read or watched from any more. */
   readonly compactionIntervalMs: number;
+  readonly access: AccessConfig;
   readonly logLevel: LogLevel;
 }
 
@@ -59,6 +61,7 @@ const DEFAULTS = {
   'etcd-cert': '',
   'etcd-key': '',
   'etcd-compaction-interval': '5m',
+  ...ACCESS_DEFAULTS,
   'log-level': 'info',
 } as const;
 
@@ -71,12 +74,15 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'etcd-ca': 'file with the certificates that etcd is trusted by, default those of the system',
   'etcd-cert': 'file with the certificate to show etcd',
   'etcd-key': 'file with its key',
+  ...ACCESS_MEANINGS,
   'etcd-compaction-interval': 'how often history is compacted, in any store, default 5m',
 };
 
+const SWITCHES: ReadonlySet<string> = new Set(ACCESS_SWITCHES.map((name) => `--${name}`));
+
 export const USAGE = `usage: dure server [options]
 ${Object.entries(DEFAULTS)
-  .map(([name, value]) => `  --${name.padEnd(28)}${MEANINGS[name] ?? `default ${String(value)}`}`)
+  .map(([name, value]) => `  --${name.padEnd(48)}${MEANINGS[name] ?? `default ${String(value)}`}`)
   .join('\n')}`;
 
 /** This machine's addresses that others may reach, IPv4 first: Pods and Services have such. */
@@ -94,7 +100,7 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
   let values: Record<string, string | string[] | boolean | undefined> = {};
   try {
     ({ values } = parseArgs({
-      args: [...argv],
+      args: argv.map((one) => (SWITCHES.has(one) ? `${one}=true` : one)),
       options: Object.fromEntries(
         Object.entries(DEFAULTS).map(([name, value]) => [name, { type: 'string' as const, multiple: Array.isArray(value) }]),
       ),
@@ -134,6 +140,10 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
     ['debug', 'info', 'warn', 'error'].includes(text('log-level')),
     `--log-level ${text('log-level')}: expected debug, info, warn or error`,
   );
+  const access = parseAccessConfig(
+    { text, list: (name) => (values[name] as string[] | undefined) ?? [], isGiven: (name) => values[name] !== undefined },
+    check,
+  );
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
     dataDir: resolve(text('data-dir')),
@@ -150,6 +160,7 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
     store: text('store') as Config['store'],
     etcd,
     compactionIntervalMs,
+    access,
     logLevel: text('log-level') as LogLevel,
   });
 }

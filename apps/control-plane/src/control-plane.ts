@@ -19,7 +19,8 @@ import {
 } from '@dure/apiserver';
 import { createClient, createInformerFactory, renderKubeconfig } from '@dure/client';
 import { aborted, type Clock, errnoCode, type Logger, messageOf, type Random, Scope } from '@dure/foundation';
-import { openEmbeddedStore, openMemoryStore, type Store } from '@dure/store';
+import { openEmbeddedStore, openMemoryStore, SealedStore, type Store } from '@dure/store';
+import { openAccess } from './access-files.ts';
 import { type ClusterPki, openClusterPki, serverNames } from './cluster-pki.ts';
 import type { Config } from './config.ts';
 import { runElectedWorkers } from './elected-workers.ts';
@@ -43,11 +44,18 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const apiServiceIP = addressInCidr(config.serviceCIDR, 1);
   const names = serverNames({ ...config, apiServiceIP, further: config.serverNames });
   const pki = await openClusterPki(join(config.dataDir, 'pki'), names, { clock, random });
-  const store = scope.use(await openStore(config, { clock, random, log }));
-  const kinds = new KindRegistry(builtinKinds);
+  const issuer = `https://kubernetes.default.svc.${config.clusterDomain}`;
   const webhooks = scope.use(webhookClient({ clock, random }));
+  const opened = scope.use(await openAccess(config.access, { issuer, webhooks, clock, log: log.child({ component: 'access' }) }));
+  const { tokens, anonymous, authorization, auditor, encryption } = opened;
+  const plain = await openStore(config, { clock, random, log });
+  const store = scope.use(encryption === undefined ? plain : new SealedStore(plain, encryption));
+  const kinds = new KindRegistry(builtinKinds);
   const access = clusterAccess({
-    issuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
+    issuer,
+    tokens,
+    anonymous,
+    authorization,
     serviceAccountKeyPem: pki.serviceAccountKeyPem,
     webhooks,
     clock,
@@ -66,13 +74,14 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
       random,
       log: log.child({ component: 'apiserver' }),
       ...access,
+      ...(auditor === undefined ? {} : { auditor }),
       nodes,
       frontProxy: () => ({ cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.privateKeyPem }),
       continueTokenSecret: continueTokenSecret(pki),
       services: { cidrs: [config.serviceCIDR], nodePorts: NODE_PORTS },
       upkeep: { historyMs: config.compactionIntervalMs },
       advertisedAddress: `${config.advertiseAddress}:${config.port}`,
-      healthChecks: [startHook.check],
+      healthChecks: [startHook.check, ...(encryption === undefined ? [] : [encryption.health])],
     }),
   );
 
@@ -106,6 +115,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const working = Promise.all([
     run({ server, config, pki, clock, random, log }, stopping.signal),
     addresses?.run(stopping.signal),
+    opened.run(stopping.signal),
     runKeptObjects(kept, startHook.done, stopping.signal),
     informers.run(stopping.signal),
   ]);

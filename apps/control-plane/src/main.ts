@@ -1,4 +1,5 @@
 /** Runs API server, scheduler and controllers in one process around one store. */
+import { ConfigFileError } from '@dure/apiserver';
 import { createLogger, messageOf, systemClock, systemRandom } from '@dure/foundation';
 import { StoreLockedError, StoreOpenError } from '@dure/store';
 import { ConfigError, parseConfig, USAGE } from './config.ts';
@@ -19,7 +20,11 @@ async function main(argv: readonly string[]): Promise<void> {
 main(process.argv.slice(2)).catch((error: unknown) => {
   // What the caller can mend by itself needs no stack.
   const mendable =
-    error instanceof ConfigError || error instanceof ListenError || error instanceof StoreLockedError || error instanceof StoreOpenError;
+    error instanceof ConfigError ||
+    error instanceof ConfigFileError ||
+    error instanceof ListenError ||
+    error instanceof StoreLockedError ||
+    error instanceof StoreOpenError;
   console.error(error instanceof ConfigError ? error.message : `control-plane: ${messageOf(error)}`);
   if (!mendable) console.error(error);
   process.exitCode = 1;

@@ -22,7 +22,6 @@ export interface LogSinkOptions {
 
 /** What waits while the disk is slow; more is lost, and the log of the server says so. */
 const WAITING_BYTES_MAX = 64 << 20;
-const DAY_MS = 24 * 3_600_000;
 
 /** Appends events to a file, one JSON text a line, and puts the file aside when it is large. */
 export class LogSink implements AuditSink {
@@ -144,11 +143,6 @@ export class LogSink implements AuditSink {
     );
     for (const { name } of gone) await rm(join(directory, name), { force: true });
   }
-}
-
-/** Days, as the flag counts them. */
-export function daysMs(days: number): number {
-  return days * DAY_MS;
 }
 
 function isBackup(name: string, path: string): boolean {
