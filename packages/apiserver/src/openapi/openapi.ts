@@ -4,6 +4,7 @@ import { parseAccept } from '../encoding/media-type.ts';
 import { type ApiResponse, encodedDocument, jsonResponse } from '../http/exchange.ts';
 import type { PathHandler } from '../request/call.ts';
 import { unknownPath } from '../request/status-response.ts';
+import { groupVersionPath, serverPaths } from './discovery-operations.ts';
 import { NOTHING_ELSEWHERE, type OpenApiElsewhere } from './elsewhere.ts';
 import { renderPaths } from './paths.ts';
 import { renderSchemas } from './schemas.ts';
@@ -52,7 +53,7 @@ export class OpenApi {
     const version = (root === 'apis' ? rest[1] : rest[0]) ?? '';
     if (!this.#groupVersions().some((known) => known === path)) return undefined;
     return this.#keep(path, () => {
-      const paths: JsonObject = {};
+      const paths: JsonObject = groupVersionPath(group, version, 'v3');
       for (const definition of this.#kinds.list()) {
         if (definition.group !== group) continue;
         for (const served of definition.versions) {
@@ -94,12 +95,18 @@ export class OpenApi {
     return [...paths].sort();
   }
 
+  /** Without the core one. */
+  #groups(): readonly string[] {
+    const groups = this.#groupVersions().flatMap((path) => (path.startsWith('apis/') ? [path.split('/')[1] ?? ''] : []));
+    return [...new Set(groups)];
+  }
+
   #swagger(): JsonObject {
-    const paths: JsonObject = {};
+    const paths: JsonObject = serverPaths(this.#groups(), 'v2');
     for (const definition of this.#kinds.list()) {
       for (const version of definition.versions)
         if (version.served && !this.#elsewhere.has(definition.group, version.name))
-          Object.assign(paths, renderPaths(definition, version, this.#book, 'v2'));
+          Object.assign(paths, groupVersionPath(definition.group, version.name, 'v2'), renderPaths(definition, version, this.#book, 'v2'));
     }
     const own: JsonObject = {
       swagger: '2.0',

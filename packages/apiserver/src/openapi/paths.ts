@@ -1,5 +1,6 @@
 import { type Json, type JsonObject, joinApiVersion, type KindDefinition, type KindVersion, type SchemaBook } from '@dure/api';
-import { bodySchemaName, type Dialect, schemaName } from './schemas.ts';
+import { groupWord, lower, upper } from './operation-names.ts';
+import { bodySchemaName, CONNECTED, type Dialect, schemaName } from './schemas.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const STRATEGIC = 'application/strategic-merge-patch+json';
@@ -49,8 +50,6 @@ interface Action {
   readonly idVerb: string;
 }
 
-/** Subresources that are streams or proxies, not objects. */
-const CONNECTED: ReadonlySet<string> = new Set(['attach', 'exec', 'portforward', 'proxy']);
 const SUBRESOURCE_METHODS = [
   ['get', 'get'],
   ['update', 'put'],
@@ -224,19 +223,4 @@ class PathWriter {
       ? { ...base, type: 'string', uniqueItems: true }
       : { ...base, schema: { type: 'string', uniqueItems: true } };
   }
-}
-
-function upper(text: string): string {
-  return text.replace(/^./, (letter) => letter.toUpperCase());
-}
-
-/** `RbacAuthorization` for `rbac.authorization.k8s.io`. */
-function groupWord(group: string): string {
-  if (group === '') return 'Core';
-  const parts = group.replace(/\.k8s\.io$/, '').split(/[.-]/);
-  return parts.map(upper).join('');
-}
-
-function lower(text: string): string {
-  return text.replace(/^./, (letter) => letter.toLowerCase());
 }

@@ -1,5 +1,6 @@
 import type { JsonObject, KindDefinition, KindRegistry, SchemaBook, SchemaNode } from '@dure/api';
 import { describeField, describeType } from './descriptions.ts';
+import { RESOURCE_LIST_SCHEMAS, SERVER_SCHEMAS, versionInfoSchema } from './discovery-operations.ts';
 
 /** Which dialect a document is written in. */
 export type Dialect = 'v2' | 'v3';
@@ -14,6 +15,9 @@ const REF_PREFIX: Readonly<Record<Dialect, string>> = { v2: '#/definitions/', v3
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const QUANTITY = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
 const INT_OR_STRING = 'io.k8s.apimachinery.pkg.util.intstr.IntOrString';
+
+/** Subresources that are streams or proxies, not objects. */
+export const CONNECTED: ReadonlySet<string> = new Set(['attach', 'exec', 'portforward', 'proxy']);
 
 /** Name of the schema that objects of a kind have in documents. Custom kinds are named after their group, reversed. */
 export function schemaName(
@@ -50,11 +54,16 @@ export function renderSchemas(
         if (book.has(listName)) collector.add(listName, listGvk);
         else collector.put(listName, listSchema(name), listGvk);
       }
-      for (const { body } of version.subresources ?? definition.subresources) {
-        const bodyName = body === undefined ? undefined : bodySchemaName(book, body);
+      for (const { name: subresource, body } of version.subresources ?? definition.subresources) {
+        const bodyName = body === undefined || CONNECTED.has(subresource) ? undefined : bodySchemaName(book, body);
         if (body !== undefined && bodyName !== undefined) collector.add(bodyName, body);
       }
     }
+  }
+  for (const name of RESOURCE_LIST_SCHEMAS) collector.add(name);
+  if (dialect === 'v2') {
+    for (const name of SERVER_SCHEMAS) collector.add(name);
+    collector.put(...versionInfoSchema);
   }
   for (const name of ['Status', 'DeleteOptions', 'WatchEvent', 'Patch']) if (book.has(`${META}.${name}`)) collector.add(`${META}.${name}`);
   collector.put(`${META}.Patch`, {
@@ -84,7 +93,7 @@ class Collector {
         const node = this.#book.get(name);
         if (node === undefined) return;
         this.#schemas.set(name, {}); // Marks it as under way: definitions refer to each other in circles.
-        this.#schemas.set(name, this.#render(described(name, node)));
+        this.#schemas.set(name, this.#render(described(name, node), this.#dialect === 'v3'));
       }
     }
     if (gvk !== undefined) this.#mark(name, gvk);
@@ -92,7 +101,7 @@ class Collector {
 
   /** A definition that is in no book. */
   put(name: string, node: SchemaNode, gvk?: GroupVersionKind): void {
-    this.#schemas.set(name, this.#render(node));
+    this.#schemas.set(name, this.#render(node, true));
     if (gvk !== undefined) this.#mark(name, gvk);
   }
 
@@ -108,40 +117,46 @@ class Collector {
     schema['x-kubernetes-group-version-kind'] = marks;
   }
 
-  #render(node: SchemaNode): JsonObject {
+  /** @param withDefaults Built-in kinds show theirs in the newer dialect only: readers of the older one take them for what the server fills in. */
+  #render(node: SchemaNode, withDefaults: boolean): JsonObject {
     const { ref } = node;
     if (ref !== undefined) {
       this.add(ref);
       const target = { $ref: `${REF_PREFIX[this.#dialect]}${ref}` };
-      if (this.#dialect === 'v2') return { ...(node.description === undefined ? {} : { description: node.description }), ...target };
-      if (node.description === undefined && node.default === undefined) return target;
+      // How a field is merged is its own, whatever the type says.
+      const marks = Object.entries(node).filter(([key, value]) => key.startsWith('x-kubernetes-') && value !== undefined);
+      const extensions = Object.fromEntries(marks) as JsonObject;
+      if (this.#dialect === 'v2')
+        return { ...(node.description === undefined ? {} : { description: node.description }), ...target, ...extensions };
+      if (node.description === undefined && node.default === undefined && marks.length === 0) return target;
       return {
         allOf: [target],
+        ...extensions,
         ...(node.description === undefined ? {} : { description: node.description }),
         ...(node.default === undefined ? {} : { default: node.default }),
       };
     }
     const rendered: JsonObject = {};
     for (const [key, value] of Object.entries(node)) {
-      if (value === undefined) continue;
+      if (value === undefined || (key === 'default' && !withDefaults)) continue;
       if (this.#dialect === 'v2' && (V3_ONLY.has(key) || (node.nullable === true && NOT_OF_NULLABLE.has(key)))) continue;
       switch (key) {
         case 'properties':
           rendered[key] = Object.fromEntries(
-            Object.entries(value as Record<string, SchemaNode>).map(([name, child]) => [name, this.#render(child)]),
+            Object.entries(value as Record<string, SchemaNode>).map(([name, child]) => [name, this.#render(child, withDefaults)]),
           );
           break;
         case 'items':
         case 'not':
-          rendered[key] = this.#render(value as SchemaNode);
+          rendered[key] = this.#render(value as SchemaNode, withDefaults);
           break;
         case 'additionalProperties':
-          rendered[key] = typeof value === 'object' ? this.#render(value as SchemaNode) : (value as boolean);
+          rendered[key] = typeof value === 'object' ? this.#render(value as SchemaNode, withDefaults) : (value as boolean);
           break;
         case 'allOf':
         case 'anyOf':
         case 'oneOf':
-          rendered[key] = (value as SchemaNode[]).map((child) => this.#render(child));
+          rendered[key] = (value as SchemaNode[]).map((child) => this.#render(child, withDefaults));
           break;
         default:
           rendered[key] = value as JsonObject[string];
@@ -170,6 +185,13 @@ const V3_ONLY: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'oneOf', 'not', 
 /** It cannot say that null is fine, so of such a value it says as little as it can. */
 const NOT_OF_NULLABLE: ReadonlySet<string> = new Set(['type', 'items', 'properties', 'additionalProperties', 'required']);
 
+/** Values of more than one type, of which the documents say nothing. */
+const ANY_JSON: ReadonlySet<string> = new Set(
+  ['JSON', 'JSONSchemaPropsOrArray', 'JSONSchemaPropsOrBool', 'JSONSchemaPropsOrStringArray'].map(
+    (name) => `io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.${name}`,
+  ),
+);
+
 function leafSchema(name: string, dialect: Dialect): JsonObject | undefined {
   if (name === INT_OR_STRING) {
     return dialect === 'v2'
@@ -177,6 +199,7 @@ function leafSchema(name: string, dialect: Dialect): JsonObject | undefined {
       : { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] };
   }
   if (name === QUANTITY) return dialect === 'v2' ? { type: 'string' } : { oneOf: [{ type: 'string' }, { type: 'number' }] };
+  if (ANY_JSON.has(name)) return {};
   if (name === `${META}.FieldsV1` || name === 'io.k8s.apimachinery.pkg.runtime.RawExtension') return { type: 'object' };
   return undefined;
 }
