@@ -42,6 +42,7 @@ export {
 } from './cel/authorizer-functions.ts';
 export { Budget, EXPRESSION_COST_MAX, OBJECT_COST_MAX } from './cel/budget.ts';
 export { CelBudgetError, CelCompileError, CelEvaluationError } from './cel/cel-error.ts';
+export { jsonOfValue } from './cel/cel-json.ts';
 export { BOOL, type CelType, DYN, INT, isAssignable, listOf, mapOf, optionalOf, STRING, showType } from './cel/cel-type.ts';
 export { CelMap, type CelValue, Optional } from './cel/cel-value.ts';
 export {
@@ -51,6 +52,7 @@ export {
   type Variable as CelVariable,
 } from './cel/expression.ts';
 export { typeOfKind } from './cel/kind-types.ts';
+export { typeNameFault } from './cel/object-construction.ts';
 export { SchemaValues, typeOfNode } from './cel/schema-values.ts';
 export { ruleFaults, ValidationRules } from './cel/validation-rules.ts';
 export type {

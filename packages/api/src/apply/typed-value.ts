@@ -52,6 +52,42 @@ export class TypedSchema {
     return this.#prune(object, this.#root, dropped, owned) as JsonObject;
   }
 
+  /** Where `object` sets what is replaced as a whole: atomic lists, maps and structs. Paths as upstream shows them: `.spec.list[0].x`. */
+  atomicsIn(object: JsonObject): string[] {
+    return this.#atomics(object, this.#root, '');
+  }
+
+  /** Where `object` sets what the schema does not know. */
+  undeclaredIn(object: JsonObject): string[] {
+    return this.#undeclared(object, this.#root, '');
+  }
+
+  #atomics(value: Json, shape: Shape, path: string): string[] {
+    if (Array.isArray(value)) {
+      const below = value.flatMap((item, index) => this.#atomics(item, this.#itemShape(shape), `${path}[${index}]`));
+      return this.#isLeaf(value, shape) ? [path, ...below] : below;
+    }
+    if (!isJsonObject(value)) return [];
+    const fields = this.#mapShape(shape);
+    // The keys of a map are no fields; what a map holds is not looked into.
+    const below = fields.struct
+      ? Object.entries(value).flatMap(([key, item]) => this.#atomics(item, fields.child(key), `${path}.${key}`))
+      : [];
+    return fields.atomic ? [path, ...below] : below;
+  }
+
+  #undeclared(value: Json, shape: Shape, path: string): string[] {
+    if (Array.isArray(value)) return value.flatMap((item, index) => this.#undeclared(item, this.#itemShape(shape), `${path}[${index}]`));
+    const node = this.#resolve(shape);
+    if (!isJsonObject(value) || node?.properties === undefined || node['x-kubernetes-preserve-unknown-fields'] === true) return [];
+    const fields = this.#mapShape(shape);
+    return Object.entries(value).flatMap(([key, item]) => {
+      const child = fields.child(key);
+      const inherent = path === '' && ['apiVersion', 'kind', 'metadata'].includes(key);
+      return child === undefined && !inherent ? [`${path}.${key}`] : this.#undeclared(item, child, `${path}.${key}`);
+    });
+  }
+
   #fields(value: Json, shape: Shape): FieldSet {
     const members = new Set<PathStep>();
     const children = new Map<PathStep, FieldSet>();

@@ -39,6 +39,7 @@ import {
 } from './cel-value.ts';
 import { kubernetesFunctions } from './kubernetes-functions.ts';
 import { listFunctions } from './list-functions.ts';
+import { CelObject, CONSTRUCT, constructedType, fieldFault, patchFunctions, rewriteConstructions } from './object-construction.ts';
 import { dispatch, needsDispatch, type Overload, OverloadTable } from './overload.ts';
 import { compilePattern } from './regular-expression.ts';
 import { arithmetic, arithmeticType, int64, standardFunctions, TYPE_NAMES } from './standard-functions.ts';
@@ -92,7 +93,7 @@ const TEXT_LENGTH_MAX = 64 * 1024;
 const LIMITS = { maxAstNodes: 20_000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 };
 /** Errors are the dearest steps of all, and may be passed over. */
 const ERROR_COST = 50;
-const NAMESPACES: ReadonlySet<string> = new Set(['cel', 'optional', 'sets', 'lists', 'format', 'ip']);
+const NAMESPACES: ReadonlySet<string> = new Set(['cel', 'optional', 'sets', 'lists', 'format', 'ip', 'jsonpatch']);
 const ARITHMETIC: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%']);
 const ORDER: ReadonlySet<string> = new Set(['<', '<=', '>', '>=']);
 const ORDERED_KINDS: ReadonlySet<CelType['kind']> = new Set([
@@ -110,29 +111,39 @@ const NUMBER_KINDS: ReadonlySet<CelType['kind']> = new Set(['int', 'uint', 'doub
 
 /** Compiles expressions. Keep one where many are compiled: making it costs more than compiling does. */
 export class CelCompiler {
+  readonly #constructs: boolean;
   readonly #parser = new Environment({ enableOptionalTypes: true, unlistedVariablesAreDyn: true, limits: LIMITS });
-  readonly #functions = new OverloadTable([
-    ...standardFunctions,
-    ...textFunctions,
-    ...listFunctions,
-    ...kubernetesFunctions,
-    ...authorizerFunctions,
-  ]);
+  readonly #functions: OverloadTable;
+
+  /** @param constructs Whether expressions may build objects and JSON patches, as mutations do. */
+  constructor({ constructs = false }: { readonly constructs?: boolean } = {}) {
+    this.#constructs = constructs;
+    this.#functions = new OverloadTable([
+      ...standardFunctions,
+      ...textFunctions,
+      ...listFunctions,
+      ...kubernetesFunctions,
+      ...authorizerFunctions,
+      ...(constructs ? patchFunctions : []),
+    ]);
+  }
 
   /** @throws {CelCompileError} */
   compile(text: string, variables: readonly Variable[]): Expression {
     if (text.length > TEXT_LENGTH_MAX) throw new CelCompileError(`the expression is longer than ${TEXT_LENGTH_MAX} characters`);
+    const rewritten = this.#constructs ? rewriteConstructions(text) : undefined;
+    const originOf = (offset: number): number => rewritten?.originOf(offset) ?? offset;
     let tree: ASTNode;
     try {
-      tree = this.#parser.parse(text).ast;
+      tree = this.#parser.parse(rewritten?.text ?? text).ast;
     } catch (cause) {
       if (cause instanceof ParseError || cause instanceof Error) {
         const { summary = cause.message, range } = cause as { readonly summary?: string; readonly range?: { readonly start: number } };
-        throw new CelCompileError(locatedMessage(`Syntax error: ${summary}`, text, range?.start ?? 0), { cause });
+        throw new CelCompileError(locatedMessage(`Syntax error: ${summary}`, text, originOf(range?.start ?? 0)), { cause });
       }
       throw cause;
     }
-    const builder = new Builder(text, this.#functions);
+    const builder = new Builder(text, this.#functions, this.#constructs, originOf);
     let scope: Scope | undefined;
     for (const { name, type } of variables) scope = builder.declare(scope, name, type);
     const code = builder.build(tree, scope);
@@ -175,11 +186,16 @@ class Builder {
   readonly slotsRead = new Set<number>();
   readonly #text: string;
   readonly #functions: OverloadTable;
+  readonly #constructs: boolean;
+  readonly #originOf: (offset: number) => number;
   #slots = 0;
 
-  constructor(text: string, functions: OverloadTable) {
+  /** @param originOf Leads places in what was parsed back to `text`. */
+  constructor(text: string, functions: OverloadTable, constructs: boolean, originOf: (offset: number) => number) {
     this.#text = text;
     this.#functions = functions;
+    this.#constructs = constructs;
+    this.#originOf = originOf;
   }
 
   declare(parent: Scope | undefined, name: string, type: CelType): Scope {
@@ -202,7 +218,7 @@ class Builder {
 
   #fail(message: string, node: ASTNode): CelCompileError {
     // Of a selection the library gives the field's place, cel-go the dot's.
-    return new CelCompileError(locatedMessage(message, this.#text, node.op === '.' ? node.pos - 1 : node.pos));
+    return new CelCompileError(locatedMessage(message, this.#text, this.#originOf(node.op === '.' ? node.pos - 1 : node.pos)));
   }
 
   #node(node: ASTNode, scope: Scope | undefined): Code {
@@ -507,6 +523,7 @@ class Builder {
 
   #call(name: string, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
     if (name === 'has') return this.#has(args, node, scope);
+    if (name === CONSTRUCT && this.#constructs) return this.#construct(args, node, scope);
     return this.#invoke(
       name,
       false,
@@ -514,6 +531,32 @@ class Builder {
       args,
       node,
     );
+  }
+
+  #construct([name, fields]: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
+    if (name?.op !== 'value' || typeof name.args !== 'string' || fields?.op !== 'map') throw this.#fail('malformed message', node);
+    const typeName = name.args;
+    const codes = fields.args.map(([key, value]) => {
+      const written = key.op === 'value' && typeof key.args === 'string' ? key.args : undefined;
+      if (written === undefined) throw this.#fail('a field of a message must be a name', key);
+      const field = written.replace(/^\?/, '');
+      const fault = fieldFault(typeName, field);
+      if (fault !== undefined) throw this.#fail(fault, key);
+      return { field, optional: written.startsWith('?'), code: this.build(value, scope) };
+    });
+    return {
+      type: constructedType(typeName),
+      run(frame) {
+        const entries = new Map<CelKey, CelValue>();
+        for (const { field, optional, code } of codes) {
+          const value = code.run(frame);
+          if (!optional) entries.set(field, value);
+          else if (!(value instanceof Optional)) throw new CelEvaluationError(`field ${field}: an optional value is needed`);
+          else if (value.value !== undefined) entries.set(field, value.value);
+        }
+        return new CelObject(typeName, entries);
+      },
+    };
   }
 
   #methodCall(name: string, receiver: ASTNode, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {

@@ -219,7 +219,7 @@ const FLOW = { group: 'flowcontrol.apiserver.k8s.io', schema: 'flowcontrol.v1', 
 // biome-ignore format: a table of kinds
 const extensionKinds: readonly KindDefinition[] = [
   defineKind({ ...ADMISSION, kind: 'MutatingAdmissionPolicy', resource: 'mutatingadmissionpolicies', columns: cluster.mutatingPolicyColumns, strategy: strategies.mutatingAdmissionPolicy }),
-  defineKind({ ...ADMISSION, kind: 'MutatingAdmissionPolicyBinding', resource: 'mutatingadmissionpolicybindings', columns: cluster.policyBindingColumns, strategy: strategies.admissionPolicyBinding }),
+  defineKind({ ...ADMISSION, kind: 'MutatingAdmissionPolicyBinding', resource: 'mutatingadmissionpolicybindings', columns: cluster.policyBindingColumns, strategy: strategies.mutatingAdmissionPolicyBinding }),
   defineKind({ ...ADMISSION, kind: 'MutatingWebhookConfiguration', resource: 'mutatingwebhookconfigurations', columns: cluster.webhookConfigurationColumns, strategy: strategies.mutatingWebhookConfiguration }),
   defineKind({ ...ADMISSION, kind: 'ValidatingAdmissionPolicy', resource: 'validatingadmissionpolicies', status: true, columns: cluster.validatingPolicyColumns, strategy: strategies.validatingAdmissionPolicy }),
   defineKind({ ...ADMISSION, kind: 'ValidatingAdmissionPolicyBinding', resource: 'validatingadmissionpolicybindings', columns: cluster.policyBindingColumns, strategy: strategies.validatingAdmissionPolicyBinding }),

@@ -241,8 +241,14 @@ export const strategies = {
     defaults: clusterDefaults.defaultAdmissionPolicy,
     validate: admission.validateValidatingAdmissionPolicy,
   }),
-  mutatingAdmissionPolicy: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicy }),
-  admissionPolicyBinding: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultAdmissionPolicyBinding }),
+  mutatingAdmissionPolicy: combine(lifecycle({ generation: true }), {
+    defaults: clusterDefaults.defaultAdmissionPolicy,
+    validate: admission.validateMutatingAdmissionPolicy,
+  }),
+  mutatingAdmissionPolicyBinding: combine(lifecycle({ generation: true }), {
+    defaults: clusterDefaults.defaultAdmissionPolicyBinding,
+    validate: admission.validateMutatingAdmissionPolicyBinding,
+  }),
   validatingAdmissionPolicyBinding: combine(lifecycle({ generation: true }), {
     defaults: clusterDefaults.defaultAdmissionPolicyBinding,
     validate: admission.validateValidatingAdmissionPolicyBinding,

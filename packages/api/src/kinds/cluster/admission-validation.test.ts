@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../definition.ts';
 import {
+  validateMutatingAdmissionPolicy,
   validateValidatingAdmissionPolicy,
   validateValidatingAdmissionPolicyBinding,
   validateWebhookConfiguration,
@@ -165,5 +166,55 @@ describe('bindings of validating policies', () => {
       'spec.paramRef.selector: Forbidden: name and selector are mutually exclusive',
       'spec.paramRef.parameterNotFoundAction: Required value',
     ]);
+  });
+});
+
+describe('mutating policies', () => {
+  const { validations: _none, ...frame } = policy.spec;
+  const apply = { patchType: 'ApplyConfiguration', applyConfiguration: { expression: 'Object{spec: Object.spec{replicas: 1}}' } };
+  const ofMutating = (change: JsonObject): string[] =>
+    shown(
+      validateMutatingAdmissionPolicy({
+        ...policy,
+        spec: { ...frame, reinvocationPolicy: 'Never', mutations: [apply], ...change },
+      } as JsonObject),
+    );
+
+  it('pass where nothing is wrong', () => {
+    expect(ofMutating({})).toEqual([]);
+    const jsonPatch = { expression: 'has(object.x) ? [JSONPatch{op: "remove", path: "/x"}] : []' };
+    expect(ofMutating({ mutations: [{ patchType: 'JSONPatch', jsonPatch }] })).toEqual([]);
+  });
+
+  it.each<{ what: string; change: JsonObject; fault: string }>([
+    { what: 'nothing to do', change: { mutations: [] }, fault: 'spec.mutations: Required value: mutations must contain at least one item' },
+    { what: 'no word on rounds', change: { reinvocationPolicy: '' }, fault: 'spec.reinvocationPolicy: Required value' },
+    {
+      what: 'an unknown way',
+      change: { mutations: [{ patchType: 'other' }] },
+      fault: 'spec.mutations[0].patchType: Unsupported value: "other": supported values: "ApplyConfiguration", "JSONPatch"',
+    },
+    {
+      what: 'the wrong body',
+      change: { mutations: [{ patchType: 'JSONPatch', applyConfiguration: { expression: 'Object{}' } }] },
+      fault: 'spec.mutations[0].jsonPatch: Required value: must be specified when patchType is JSONPatch',
+    },
+    {
+      what: 'something that is no object',
+      change: { mutations: [{ patchType: 'ApplyConfiguration', applyConfiguration: { expression: 'Object.spec{}' } }] },
+      fault: 'must evaluate to Object but got Object.spec',
+    },
+    {
+      what: 'something that is no patch',
+      change: { mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '["a"]' } }] },
+      fault: 'must evaluate to list(JSONPatch) but got list(string)',
+    },
+    {
+      what: 'what is deleted',
+      change: { matchConstraints: { ...policy.spec.matchConstraints, resourceRules: [{ ...rule, operations: ['DELETE'] }] } },
+      fault: 'spec.matchConstraints.resourceRules[0].operations[0]: Unsupported value: "DELETE"',
+    },
+  ])('refuse $what', ({ change, fault }) => {
+    expect(ofMutating(change).join('\n')).toContain(fault);
   });
 });

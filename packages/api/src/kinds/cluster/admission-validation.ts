@@ -12,6 +12,8 @@ import { checked, oneOf, requiredText } from '../rules.ts';
 import { validateClientConfig, validateReviewVersions } from './webhook-client-validation.ts';
 
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
+/** There is nothing to change in what is deleted. */
+const MUTABLE_OPERATIONS = ['*', 'CONNECT', 'CREATE', 'UPDATE'];
 const SCOPES = ['*', 'Cluster', 'Namespaced'];
 const FAILURE_POLICIES = ['Fail', 'Ignore'];
 const MATCH_POLICIES = ['Equivalent', 'Exact'];
@@ -105,10 +107,63 @@ export function validateValidatingAdmissionPolicyBinding(binding: JsonObject): F
   return errors;
 }
 
+export function validateMutatingAdmissionPolicy(policy: JsonObject): FieldError[] {
+  const spec = objectAt(policy, 'spec') ?? {};
+  const compiler = new CelCompiler({ constructs: true });
+  const { errors, scope } = validatePolicyFrame(spec, compiler, MUTABLE_OPERATIONS);
+  const mutations = objectsAt(spec, 'mutations');
+  if (mutations.length === 0) errors.push(required('spec.mutations', 'mutations must contain at least one item'));
+  for (const [index, mutation] of mutations.entries())
+    errors.push(...validateMutation(mutation, `spec.mutations[${index}]`, compiler, scope));
+  return [...errors, ...oneOf(spec, 'reinvocationPolicy', 'spec', REINVOCATION_POLICIES, true)];
+}
+
+export function validateMutatingAdmissionPolicyBinding(binding: JsonObject): FieldError[] {
+  return validateBinding(objectAt(binding, 'spec') ?? {});
+}
+
+function validateMutation(mutation: JsonObject, path: string, compiler: CelCompiler, scope: AdmissionScope): FieldError[] {
+  const type = stringAt(mutation, 'patchType');
+  if (type === '') return [required(`${path}.patchType`)];
+  const bodies = { ApplyConfiguration: 'applyConfiguration', JSONPatch: 'jsonPatch' } as const;
+  if (type !== 'ApplyConfiguration' && type !== 'JSONPatch') return [notSupported(`${path}.patchType`, type, Object.keys(bodies))];
+  const [field, other] =
+    type === 'JSONPatch' ? [bodies.JSONPatch, bodies.ApplyConfiguration] : [bodies.ApplyConfiguration, bodies.JSONPatch];
+  const errors: FieldError[] = [];
+  const body = objectAt(mutation, field);
+  if (body === undefined) errors.push(required(`${path}.${field}`, `must be specified when patchType is ${type}`));
+  else {
+    const at = `${path}.${field}.expression`;
+    const expression = stringAt(body, 'expression').trim();
+    if (expression === '') errors.push(required(at, 'expression is not specified'));
+    else errors.push(...faultsOfMutation(type, expression, at, compiler, scope));
+  }
+  if (objectAt(mutation, other) !== undefined)
+    errors.push(invalid(`${path}.${other}`, `{${other}}`, `must not be specified when patchType is ${type}`));
+  return errors;
+}
+
+function faultsOfMutation(
+  type: 'ApplyConfiguration' | 'JSONPatch',
+  expression: string,
+  path: string,
+  compiler: CelCompiler,
+  scope: AdmissionScope,
+): readonly FieldError[] {
+  const { type: result, faults } = compiledAs(compiler, expression, scope, undefined, path);
+  if (faults.length > 0 || result.kind === 'dyn') return faults;
+  const wanted = type === 'JSONPatch' ? 'list(JSONPatch)' : 'Object';
+  // A list that may be empty shows nothing of its items.
+  const open = type === 'JSONPatch' && result.kind === 'list' && result.of.kind === 'dyn';
+  if (open || showType(result) === wanted) return [];
+  return [invalid(path, expression, `must evaluate to ${wanted} but got ${showType(result)}`)];
+}
+
 /** What both kinds of policy have: failure policy, parameters, matching, variables. `scope` is what further expressions may use. */
 function validatePolicyFrame(
   spec: JsonObject,
   compiler: CelCompiler,
+  operations: readonly string[] = OPERATIONS,
 ): { readonly errors: FieldError[]; readonly scope: AdmissionScope & { readonly variables: readonly Variable[] } } {
   const errors = oneOf(spec, 'failurePolicy', 'spec', FAILURE_POLICIES, true);
   const paramKind = objectAt(spec, 'paramKind');
@@ -116,7 +171,7 @@ function validatePolicyFrame(
   const constraints = objectAt(spec, 'matchConstraints');
   if (constraints === undefined) errors.push(required('spec.matchConstraints'));
   else {
-    errors.push(...validateMatchResources(constraints, 'spec.matchConstraints'));
+    errors.push(...validateMatchResources(constraints, 'spec.matchConstraints', operations));
     if (listAt(constraints, 'resourceRules').length === 0) errors.push(required('spec.matchConstraints.resourceRules'));
   }
   const scope = { params: paramKind !== undefined, authorizer: true };
@@ -268,7 +323,7 @@ function validateParamRef(reference: JsonObject, path: string): FieldError[] {
   return [...errors, ...oneOf(reference, 'parameterNotFoundAction', path, ['Deny', 'Allow'], true)];
 }
 
-function validateMatchResources(resources: JsonObject, path: string): FieldError[] {
+function validateMatchResources(resources: JsonObject, path: string, operations: readonly string[] = OPERATIONS): FieldError[] {
   const errors = oneOf(resources, 'matchPolicy', path, MATCH_POLICIES, true);
   for (const selector of ['namespaceSelector', 'objectSelector'])
     if (objectAt(resources, selector) === undefined) errors.push(required(`${path}.${selector}`));
@@ -282,7 +337,7 @@ function validateMatchResources(resources: JsonObject, path: string): FieldError
         if (names.has(name)) errors.push(duplicate(`${at}.resourceNames[${position}]`, name));
         names.add(name);
       }
-      errors.push(...validateRule(rule, at));
+      errors.push(...validateRule(rule, at, operations));
     }
   }
   return errors;
@@ -295,13 +350,13 @@ function validateSelectors(holder: JsonObject, path: string): FieldError[] {
   });
 }
 
-function validateRule(rule: JsonObject, path: string): FieldError[] {
+function validateRule(rule: JsonObject, path: string, allowed: readonly string[] = OPERATIONS): FieldError[] {
   const errors: FieldError[] = [];
   const operations = stringsAt(rule, 'operations');
   if (operations.length === 0) errors.push(required(`${path}.operations`));
   errors.push(...lonelyStar(operations, `${path}.operations`, 'operations'));
   for (const [index, operation] of operations.entries())
-    if (!OPERATIONS.includes(operation)) errors.push(notSupported(`${path}.operations[${index}]`, operation, OPERATIONS));
+    if (!allowed.includes(operation)) errors.push(notSupported(`${path}.operations[${index}]`, operation, allowed));
   const groups = stringsAt(rule, 'apiGroups');
   if (groups.length === 0) errors.push(required(`${path}.apiGroups`));
   errors.push(...lonelyStar(groups, `${path}.apiGroups`, 'API groups'));
