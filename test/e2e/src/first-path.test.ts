@@ -394,6 +394,24 @@ describe.skipIf(unavailable !== undefined)(
       expect(await kubectl.fails(['get', 'namespace', 'passing'])).toContain('namespaces "passing" not found');
     });
 
+    it('drains a node under load, as a budget allows, and takes it back', async () => {
+      await kubectl.run(['create', 'poddisruptionbudget', 'web', '--selector=app=web', '--min-available=2']);
+      const load = new Load(`http://${await clusterIP('web')}/version`, 8, 10, 'kept');
+      expect(await kubectl.fails(['drain', 'node-2', '--ignore-daemonsets'])).toContain('cannot delete');
+      const drained = await kubectl.run(['drain', 'node-2', '--ignore-daemonsets', '--force', '--delete-emptydir-data', '--timeout=90s']);
+      expect(drained).toContain('node/node-2 drained');
+      await kubectl.run(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+      expect(new Set((await podsOf('app=web')).map(({ spec }) => spec.nodeName))).toEqual(new Set(['node-1']));
+      expect((await load.stop()).failures).toEqual([]);
+      expect(await kubectl.run(['get', 'node', 'node-2'])).toContain('Ready,SchedulingDisabled');
+      await kubectl.run(['uncordon', 'node-2']);
+      await kubectl.run(['scale', 'deployment/web', '--replicas=6']);
+      await kubectl.run(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+      expect(new Set((await podsOf('app=web')).map(({ spec }) => spec.nodeName))).toEqual(new Set(['node-1', 'node-2']));
+      await kubectl.run(['scale', 'deployment/web', '--replicas=3']);
+      await eventually('three Pods', async () => ((await podsOf('app=web')).length === 3 ? true : undefined));
+    });
+
     it('finds Pods running again after up was stopped and started', async () => {
       const idsBefore = (await podsOf('app=web')).map(({ status }) => status.containerStatuses?.[0]?.containerID).sort();
       // What Ctrl-C in its terminal would have sent.
