@@ -1,6 +1,9 @@
 import type { Clock, Random } from '@dure/foundation';
 import { type AdmissionPlugin, admissionChain } from './admission/admission-chain.ts';
 import { certificateRequestIdentity } from './admission/certificate-request-identity.ts';
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './admission/certificate-signers.ts';
+import { persistentVolumeClaimResize } from './admission/claim-resize.ts';
+import { defaultIngressClass, defaultStorageClass } from './admission/default-class.ts';
 import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
@@ -9,7 +12,9 @@ import { podSecurity } from './admission/pod-security/pod-security.ts';
 import { priority } from './admission/priority.ts';
 import { rbacEscalation } from './admission/rbac-escalation.ts';
 import { resourceQuota } from './admission/resource-quota.ts';
+import { runtimeClass } from './admission/runtime-class.ts';
 import { serviceAccount } from './admission/service-account.ts';
+import { storageObjectInUseProtection } from './admission/storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './admission/taint-nodes-by-condition.ts';
 import { ClusterAuthenticator } from './authentication/cluster-authenticator.ts';
 import type { AnonymousConfig } from './authentication/oidc/authentication-config.ts';
@@ -89,6 +94,14 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         podSecurity(reader),
         priority(reader),
         defaultTolerationSeconds,
+        defaultStorageClass(reader),
+        storageObjectInUseProtection,
+        persistentVolumeClaimResize(reader),
+        runtimeClass(reader),
+        certificateApproval(authorizer),
+        certificateSigning(authorizer),
+        certificateSubjectRestriction,
+        defaultIngressClass(reader),
         rbacEscalation(authorizer, new RbacAuthorizer(reader)),
         ...configured,
         resourceQuota(reader, statuses, clock),

@@ -19,6 +19,9 @@ import { replicaSetController, replicationControllerController } from './replica
 import { resourceQuotaController } from './resourcequota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
+import { pvProtectionController } from './storage-protection/pv-protection-controller.ts';
+import { pvcProtectionController } from './storage-protection/pvc-protection-controller.ts';
+import { vacProtectionController } from './storage-protection/vac-protection-controller.ts';
 
 /** What differs from cluster to cluster. */
 export interface ControllersConfig {
@@ -54,6 +57,9 @@ export function controllerFactories(config: ControllersConfig): ReadonlyMap<stri
     ['csr-signer', csrSigner({ signCertificateRequest: config.signCertificateRequest })],
     ['csr-cleaner', csrCleaner],
     ['token-cleaner', tokenCleaner],
+    ['persistentvolumeclaim-protection', pvcProtectionController],
+    ['persistentvolume-protection', pvProtectionController],
+    ['volumeattributesclass-protection', vacProtectionController],
   ]);
 }
 

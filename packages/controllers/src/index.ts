@@ -18,3 +18,6 @@ export { replicaSetController, replicationControllerController } from './replica
 export { resourceQuotaController } from './resourcequota/resource-quota-controller.ts';
 export { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
 export { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
+export { pvProtectionController } from './storage-protection/pv-protection-controller.ts';
+export { pvcProtectionController } from './storage-protection/pvc-protection-controller.ts';
+export { vacProtectionController } from './storage-protection/vac-protection-controller.ts';

@@ -14,8 +14,8 @@ export function readerOf(objects: Readonly<Record<string, readonly unknown[]>>):
   return {
     get: async (group, resource, namespace, name) =>
       all(group, resource).find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
-    list: async (group, resource, { namespace } = {}) =>
-      all(group, resource).filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
+    list: async (group, resource, { namespace, where = () => true } = {}) =>
+      all(group, resource).filter((object) => (namespace === undefined || object.metadata.namespace === namespace) && where(object)),
     peek: () => undefined,
     revisionOf: () => 0,
   };
