@@ -1,4 +1,4 @@
-import type { ApiServer, UserInfo } from '@dure/apiserver';
+import { type ApiServer, legacyTokenSigner, type UserInfo } from '@dure/apiserver';
 import { createClient, createEventRecorder, createInformerFactory } from '@dure/client';
 import { controllerFactories, runControllers } from '@dure/controllers';
 import type { Clock, Logger, Random } from '@dure/foundation';
@@ -44,6 +44,7 @@ export async function runWorkers({ server, config, pki, clock, random, log }: Wo
     clusterCidr: config.podCIDR,
     nodePodPrefix: config.nodePodPrefix,
     rootCa: pki.ca.certificatePem,
+    signToken: legacyTokenSigner(pki.serviceAccountKeyPem),
     signCertificateRequest: (request, options) => signRequest(pki.ca, request, options, { clock, random }),
   });
   await Promise.all([

@@ -4,6 +4,7 @@ export { parseAuditPolicy } from './audit/audit-policy.ts';
 export { LogSink, type LogSinkOptions } from './audit/log-sink.ts';
 export { PolicyAuditor } from './audit/policy-auditor.ts';
 export { WebhookSink } from './audit/webhook-sink.ts';
+export { type LegacyClaims, legacyTokenSigner } from './authentication/legacy-token.ts';
 export {
   type AnonymousConfig,
   AUTHENTICATION_CONFIG_KIND,

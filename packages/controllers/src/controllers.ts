@@ -19,6 +19,7 @@ import { replicaSetController, replicationControllerController } from './replica
 import { resourceQuotaController } from './resourcequota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
+import { type TokenSecretOptions, tokenSecretController } from './serviceaccount/token-secret-controller.ts';
 import { pvProtectionController } from './storage-protection/pv-protection-controller.ts';
 import { pvcProtectionController } from './storage-protection/pvc-protection-controller.ts';
 import { vacProtectionController } from './storage-protection/vac-protection-controller.ts';
@@ -32,6 +33,8 @@ export interface ControllersConfig {
   /** PEM that Pods verify the API server with. */
   readonly rootCa: string;
   readonly signCertificateRequest: SignCertificateRequest;
+  /** Makes the tokens of Secrets that ask for one. */
+  readonly signToken: TokenSecretOptions['signToken'];
   readonly nodeLifecycle?: NodeLifecycleOptions;
 }
 
@@ -40,6 +43,7 @@ export function controllerFactories(config: ControllersConfig): ReadonlyMap<stri
   return new Map<string, ControllerFactory>([
     ['namespace', namespaceController],
     ['serviceaccount', serviceAccountController],
+    ['serviceaccount-token', tokenSecretController({ rootCa: config.rootCa, signToken: config.signToken })],
     ['root-ca-certificate-publisher', rootCaPublisher(config.rootCa)],
     ['deployment', deploymentController],
     ['replicaset', replicaSetController],

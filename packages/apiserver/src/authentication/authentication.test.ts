@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Credentials } from '../contract/authenticator.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
 import { ClusterAuthenticator } from './cluster-authenticator.ts';
+import { legacyTokenSigner } from './legacy-token.ts';
 import { ServiceAccountAuthenticator } from './service-account-authenticator.ts';
 import { ServiceAccountIssuer } from './service-account-issuer.ts';
 import { type SigningKey, signingKeyOf } from './service-account-keys.ts';
@@ -112,6 +113,52 @@ describe('ServiceAccount tokens', () => {
     await expect(issue({ boundObjectRef: { ...boundToPod.boundObjectRef, name: 'gone' } })).rejects.toMatchObject({
       status: { reason: 'NotFound' },
     });
+  });
+});
+
+describe('tokens that lie in Secrets', () => {
+  const pem = key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const claims = { namespace: 'default', secretName: 'web-token', serviceAccount: { name: 'web', uid: 'uid-web' } };
+  const put = (token: string, metadata: object = {}): void => {
+    const secret = object('Secret', 'web-token', { data: { token: Buffer.from(token).toString('base64') } });
+    objects.set('secrets/default/web-token', { ...secret, metadata: { ...secret.metadata, ...metadata } });
+  };
+
+  it('name the account, for this server only', async () => {
+    const token = await legacyTokenSigner(pem)(claims);
+    put(token);
+    expect(await signIn(token)).toEqual({
+      user: {
+        name: 'system:serviceaccount:default:web',
+        uid: 'uid-web',
+        groups: ['system:serviceaccounts', 'system:serviceaccounts:default', 'system:authenticated'],
+      },
+      audiences: [issuer],
+    });
+    expect(await authenticator.reviewToken(token, ['vault'], signal)).toMatchObject({ error: expect.stringContaining('audiences') });
+  });
+
+  it.each<[string, () => void, Record<string, unknown>]>([
+    ['their Secret is gone', () => objects.delete('secrets/default/web-token'), {}],
+    ['it holds another', () => put('another'), {}],
+    ['it is being deleted', () => undefined, { deletionTimestamp: '2026-01-01T00:00:00Z' }],
+    ['nobody used it for long', () => undefined, { labels: { 'kubernetes.io/legacy-token-invalid-since': '2026-01-01' } }],
+    [
+      'the account is another of the same name',
+      () => objects.set('serviceaccounts/default/web', object('ServiceAccount', 'web', { metadata: { uid: 'b' } })),
+      {},
+    ],
+  ])('open nothing where %s', async (_why, change, metadata) => {
+    const token = await legacyTokenSigner(pem)(claims);
+    put(token, metadata);
+    change();
+    await expect(signIn(token)).rejects.toMatchObject({ status: { code: 401 } });
+  });
+
+  it('open nothing where they are signed by another key', async () => {
+    const token = await legacyTokenSigner(newKey().privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())(claims);
+    put(token);
+    await expect(signIn(token)).rejects.toMatchObject({ status: { code: 401 } });
   });
 });
 
