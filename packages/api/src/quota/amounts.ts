@@ -1,5 +1,5 @@
 import type { JsonObject } from '../definition.ts';
-import { compareQuantities, formatQuantity, type Quantity, quantityFromUnits, quantityOf } from '../quantity.ts';
+import { addQuantities, compareQuantities, formatQuantity, type Quantity, quantityFromUnits, quantityOf } from '../quantity.ts';
 
 /** Amounts of named things: what Pods ask for, what a ResourceQuota limits, what is used of it. */
 export type Amounts = ReadonlyMap<string, Quantity>;
@@ -30,12 +30,12 @@ export function printAmounts(amounts: Amounts): string {
     .join(',');
 }
 
-/** For each name of either the sum, spelled as in `one`. */
+/** For each name of either the sum, spelled as in `one` unless that is 0. */
 export function addAmounts(one: Amounts, other: Amounts): Amounts {
   const sum = new Map(one);
   for (const [name, amount] of other) {
     const before = sum.get(name);
-    sum.set(name, before === undefined ? amount : { nanos: before.nanos + amount.nanos, format: before.format });
+    sum.set(name, before === undefined ? amount : addQuantities(before, amount));
   }
   return sum;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../definition.ts';
-import { amountsJson, printAmounts, subtractAmounts } from './amounts.ts';
+import { addAmounts, amountsJson, amountsOf, printAmounts, subtractAmounts } from './amounts.ts';
 import { quotaEvaluator, resourcesCountedAs } from './evaluator.ts';
 import { podLimits, podRequests } from './pod-amounts.ts';
 import { quotaScopes } from './scopes.ts';
@@ -208,6 +208,10 @@ it('demands cpu and memory of every container where a quota limits them, and not
     'must specify cpu for: a,b; limits.memory for: a,b,c',
   );
   expect(pods?.omission?.({ spec: { ...pod.spec, resources: { requests: { cpu: '1' } } } }, ['cpu'])).toBeUndefined();
+});
+
+it('a sum that begins at nothing is spelled as what is added', () => {
+  expect(printAmounts(addAmounts(amountsOf({ memory: '0' }), amountsOf({ memory: '100Mi', cpu: '1' })))).toBe('cpu=1,memory=100Mi');
 });
 
 it('a difference of amounts is never negative', () => {
