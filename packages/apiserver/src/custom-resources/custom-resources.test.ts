@@ -250,11 +250,23 @@ describe('custom resources over HTTPS', () => {
       description: 'A cluster of database servers.',
       'x-kubernetes-group-version-kind': [{ group: 'acid.example.org', version: 'v1', kind: 'Database' }],
     });
-    expect(published.properties.spec).toEqual(spec);
+    const { template, ...properties } = published.properties.spec.properties;
+    const { template: givenTemplate, ...givenProperties } = (spec as { properties: JsonObject }).properties;
+    expect({ ...published.properties.spec, properties }).toEqual({ ...(spec as JsonObject), properties: givenProperties });
+    expect(template).toMatchObject({
+      ...(givenTemplate as JsonObject),
+      required: ['kind', 'apiVersion'],
+      properties: {
+        apiVersion: { type: 'string' },
+        kind: { type: 'string' },
+        metadata: { allOf: [{ $ref: '#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' }] },
+      },
+    });
     expect(published.properties.status).toEqual(status);
     const older = await client.send('GET', '/openapi/v2', { headers: { accept: 'application/json' } });
     expect(older.json.definitions['org.example.acid.v1.Database'].properties.status).toEqual(status);
     expect(older.json.definitions['org.example.acid.v1.Database'].properties.spec.properties.backup).toEqual({});
+    expect(older.json.definitions['org.example.acid.v1.Database'].properties.spec.properties.template.properties).toBeUndefined();
   });
 
   it('serves what changes while it is served: defaults on reading, columns, versions', async () => {

@@ -1,4 +1,5 @@
 import type { JsonObject, KindDefinition, KindRegistry, SchemaBook, SchemaNode } from '@dure/api';
+import { publishedSchema } from './custom-schema.ts';
 import { describeField, describeType } from './descriptions.ts';
 import { RESOURCE_LIST_SCHEMAS, SERVER_SCHEMAS, versionInfoSchema } from './discovery-operations.ts';
 
@@ -47,7 +48,7 @@ export function renderSchemas(
       const gvk = { group: definition.group, version: version.name, kind: definition.kind };
       const name = schemaName(definition, version);
       if (version.schema.ref !== undefined) collector.add(name, gvk);
-      else collector.put(name, withObjectFields(version.schema, dialect), gvk);
+      else collector.put(name, publishedSchema(version.schema, dialect === 'v2'), gvk);
       if (definition.verbs.includes('list')) {
         const listName = `${name}List`;
         const listGvk = { ...gvk, kind: definition.listKind };
@@ -202,24 +203,6 @@ function leafSchema(name: string, dialect: Dialect): JsonObject | undefined {
   if (ANY_JSON.has(name)) return {};
   if (name === `${META}.FieldsV1` || name === 'io.k8s.apimachinery.pkg.runtime.RawExtension') return { type: 'object' };
   return undefined;
-}
-
-/**
- * Custom kinds need not spell out what every object has. Readers of the older dialect take what has properties to have no others, so
- * of objects that may hold anything it says no more than that they are objects.
- */
-function withObjectFields(schema: SchemaNode, dialect: Dialect): SchemaNode {
-  if (dialect === 'v2' && schema['x-kubernetes-preserve-unknown-fields'] === true) return { type: 'object' };
-  return {
-    ...schema,
-    type: 'object',
-    properties: {
-      ...schema.properties,
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
-      metadata: { ref: `${META}.ObjectMeta` },
-    },
-  };
 }
 
 function listSchema(itemName: string): SchemaNode {
