@@ -66,7 +66,7 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       const sender = await identify(deps, request, signal);
       isKnown = true;
       if (facts !== undefined) trail = auditor?.begin(facts, sender);
-      const user = await impersonated(sender, request.headers, deps.authorizer, signal);
+      const user = await impersonated(sender, request, deps.authorizer, signal);
       if (user !== sender) trail?.impersonated(user);
       // The server's own parts are bounded by what they are; refusing them would only stall what frees places. Watches hold a place until they have begun.
       if (request.user === undefined && (!longRunning || info.verb === 'watch')) {
