@@ -170,7 +170,12 @@ describe('a request for an aggregated group version', () => {
   it('reaches the server with the user that this one authenticated, and nothing that the client says of itself', async () => {
     const made = await client.send('POST', FLUNDERS, {
       body: { apiVersion: `${GROUP}/v1alpha1`, kind: 'Flunder', metadata: { name: 'one' }, color: 'red' },
-      headers: { 'x-remote-user': 'mallory', 'x-remote-group': 'system:masters', authorization: 'Bearer mine', 'x-kept': 'yes' },
+      headers: {
+        'x-remote-user': 'mallory',
+        'x-remote-group': 'system:masters',
+        authorization: 'Bearer mine',
+        'x-kept': 'yes',
+      },
     });
     expect(made).toMatchObject({ status: 201, json: { color: 'red', metadata: { uid: 'uid-one' } } });
     expect(lastSeen(extension)).toMatchObject({
@@ -318,6 +323,19 @@ describe('OpenAPI', () => {
     expect(paths['apis/apps/v1'].serverRelativeURL).toMatch(/hash=/);
     expect((await client.send('GET', url)).json).toMatchObject({ openapi: '3.0.0', info: { title: 'extension' } });
     expect(lastAsked(extension)).toBe(url);
+  });
+});
+
+describe('a Service with an external name', () => {
+  it('leads to the server of that name, but nobody to it who only proxies', async () => {
+    const spec = { type: 'ExternalName', externalName: 'localhost' };
+    await client.send('POST', '/api/v1/namespaces/default/services', { body: { metadata: { name: 'outside' }, spec } });
+    const service = apiService(`v1.outside.${GROUP}`, { name: 'outside', port: extension.port }, { insecureSkipTLSVerify: true });
+    await client.send('POST', SERVICES, { body: service });
+    // It was asked, and does not have this group.
+    expect((await available(`v1.outside.${GROUP}`, 'FailedDiscoveryCheck')).message).toMatch(/: bad status from .*: 404$/);
+    expect((await client.send('GET', `/api/v1/namespaces/default/services/https:outside:${extension.port}/proxy/`)).status).toBe(503);
+    await remove(`v1.outside.${GROUP}`);
   });
 });
 

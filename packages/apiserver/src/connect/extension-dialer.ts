@@ -5,7 +5,7 @@ import { Agent, type buildConnector } from 'undici';
 import type { ForwardRequest, ForwardResponse, PodDialer } from '../contract/node-dialer.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
 import { openTls, send } from './dialers.ts';
-import { serviceEndpoint } from './service-endpoint.ts';
+import { serverEndpoint } from './service-endpoint.ts';
 
 /** The Service behind which an extension API server is, and whom to believe there. */
 export interface ExtensionTarget {
@@ -47,7 +47,7 @@ const TARGETS_MAX = 128;
 export function extensionDialer({ reads, pods, random, identity }: ExtensionDialerDeps): ExtensionDialer {
   const agents = new Map<string, Agent>();
   const open = async (to: ExtensionTarget, signal: AbortSignal): Promise<Duplex> => {
-    const endpoint = await serviceEndpoint({ reads, random }, to.namespace, to.name, String(to.port));
+    const endpoint = await serverEndpoint({ reads, random }, to.namespace, to.name, to.port);
     const socket = await pods.connect({ ...endpoint, tls: false }, signal);
     const trust = to.caBundle === '' ? [...rootCertificates] : Buffer.from(to.caBundle, 'base64').toString('utf8');
     return openTls(

@@ -9,7 +9,16 @@ export interface ServiceEndpoint {
 }
 
 interface ServiceShape extends KubeObject {
-  readonly spec?: { readonly ports?: readonly { readonly name?: string; readonly port: number }[] };
+  readonly spec?: {
+    readonly type?: string;
+    readonly externalName?: string;
+    readonly ports?: readonly { readonly name?: string; readonly port: number }[];
+  };
+}
+
+interface EndpointDeps {
+  readonly reads: ObjectReader;
+  readonly random: Random;
 }
 
 interface SliceShape extends KubeObject {
@@ -22,14 +31,28 @@ interface SliceShape extends KubeObject {
  * @param port Name or number of the Service's port; '' means its only one.
  * @throws {StatusError} NotFound: no such Service. ServiceUnavailable: no such port, or nobody is ready behind it.
  */
-export async function serviceEndpoint(
-  { reads, random }: { readonly reads: ObjectReader; readonly random: Random },
-  namespace: string,
-  name: string,
-  port: string,
-): Promise<ServiceEndpoint> {
+export async function serviceEndpoint(deps: EndpointDeps, namespace: string, name: string, port: string): Promise<ServiceEndpoint> {
+  return readyEndpoint(deps, await serviceOf(deps, namespace, name), port);
+}
+
+/**
+ * The same for what the cluster's administrators name as a server (webhooks, extension API servers), which may also lie behind an external name.
+ * Users who only proxy to Services must not reach such, since nothing bounds what it stands for.
+ */
+export async function serverEndpoint(deps: EndpointDeps, namespace: string, name: string, port: number): Promise<ServiceEndpoint> {
+  const service = await serviceOf(deps, namespace, name);
+  const { type, externalName = '' } = service.spec ?? {};
+  return type === 'ExternalName' ? { host: externalName, port } : readyEndpoint(deps, service, String(port));
+}
+
+async function serviceOf({ reads }: EndpointDeps, namespace: string, name: string): Promise<ServiceShape> {
   const service = (await reads.get('', 'services', namespace, name, { fresh: true })) as ServiceShape | undefined;
   if (service === undefined) throw notFound({ group: '', resource: 'services' }, name);
+  return service;
+}
+
+async function readyEndpoint({ reads, random }: EndpointDeps, service: ServiceShape, port: string): Promise<ServiceEndpoint> {
+  const { name, namespace = '' } = service.metadata;
   const ports = service.spec?.ports ?? [];
   const chosen =
     port === '' && ports.length === 1

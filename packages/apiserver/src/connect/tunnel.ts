@@ -6,6 +6,8 @@ import type { UpgradeAccess } from '../http/exchange.ts';
 const DROPPED: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
+  // The server has answered it already.
+  'expect',
   'host',
   'proxy-authorization',
   'te',

@@ -6,7 +6,7 @@ import { type Clock, errnoCode, messageOf, type Random } from '@dure/foundation'
 import { Agent, type buildConnector, type Dispatcher } from 'undici';
 import type { PodDialer } from '../contract/node-dialer.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
-import { serviceEndpoint } from './service-endpoint.ts';
+import { serverEndpoint } from './service-endpoint.ts';
 
 /**
  * Where a webhook is and whom to believe there, as the `clientConfig` of webhook configurations, definitions and kubeconfigs say it.
@@ -198,7 +198,7 @@ function connector(
     if (protocol !== 'https:') throw new Error(`unsupported protocol scheme ${JSON.stringify(protocol.replace(':', ''))}`);
     if (url === undefined && service !== undefined) {
       if (reads === undefined || pods === undefined) throw new Error('Services are not called from here');
-      const endpoint = await serviceEndpoint({ reads, random }, service.namespace, service.name, String(number)).catch((error: unknown) => {
+      const endpoint = await serverEndpoint({ reads, random }, service.namespace, service.name, number).catch((error: unknown) => {
         throw isNotFound(error) ? new Error(`service ${JSON.stringify(service.name)} not found`) : error;
       });
       return secured({ ...tls, socket: await pods.connect({ ...endpoint, tls: false }, signal) }, signal);
