@@ -1,4 +1,4 @@
-import { badRequest, invalidObject, type JsonObject } from '@dure/api';
+import { badRequest, fieldSelector, formatLabelSelector, invalidObject, type JsonObject } from '@dure/api';
 import type { AuthorizationQuery } from '../contract/authorizer.ts';
 import type { UserInfo } from '../contract/user.ts';
 import { section } from '../registry/object-meta.ts';
@@ -82,7 +82,7 @@ export function selfReviewHandler({ router, book }: SubresourceDeps): ResourceHa
 function accessQuery(reviewKind: AccessReviewKind, spec: JsonObject, call: ResourceCall): AuthorizationQuery {
   const resource = spec.resourceAttributes;
   const path = spec.nonResourceAttributes;
-  const fail = (field: string, value: string, detail: string): never => {
+  const fail: Fail = (field, value, detail) => {
     throw invalidObject({ group: 'authorization.k8s.io', kind: reviewKind }, '', [
       { reason: 'FieldValueInvalid', field, message: `Invalid value: ${value}: ${detail}` },
     ]);
@@ -112,7 +112,47 @@ function accessQuery(reviewKind: AccessReviewKind, spec: JsonObject, call: Resou
     subresource: text(attributes, 'subresource'),
     namespace,
     name: text(attributes, 'name'),
+    ...selectorsOf(attributes, fail),
   };
+}
+
+type Fail = (field: string, value: string, detail: string) => never;
+
+/** The selectors of a question about a list, as the request itself would carry them. */
+function selectorsOf(attributes: JsonObject, fail: Fail): { fieldSelector?: string; labelSelector?: string } {
+  const textOf = (name: 'fieldSelector' | 'labelSelector', render: (requirements: readonly SelectorRequirement[]) => string): object => {
+    if (attributes[name] === undefined) return {};
+    const { rawSelector, requirements } = section(attributes, name);
+    const path = `spec.resourceAttributes.${name}`;
+    const list = Array.isArray(requirements) ? (requirements as unknown as readonly SelectorRequirement[]) : [];
+    const raw = typeof rawSelector === 'string' ? rawSelector : '';
+    if (raw !== '' && list.length > 0)
+      fail(`${path}.rawSelector`, JSON.stringify(raw), 'may not specified at the same time as requirements');
+    if (raw === '' && list.length === 0)
+      fail(`${path}.requirements`, 'null', `when ${path} is specified, requirements or rawSelector is required`);
+    return { [name]: raw === '' ? render(list) : raw };
+  };
+  return {
+    ...textOf('fieldSelector', renderFields),
+    ...textOf('labelSelector', (matchExpressions) => formatLabelSelector({ matchExpressions })),
+  };
+}
+
+interface SelectorRequirement {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+  readonly values?: string[];
+}
+
+/** What a field selector cannot say is left out: the question becomes one about more, and no answer to that allows too much. */
+function renderFields(requirements: readonly SelectorRequirement[]): string {
+  return fieldSelector(
+    requirements.flatMap(({ key, operator, values = [] }) => {
+      const [value, ...more] = values;
+      if (value === undefined || more.length > 0 || (operator !== 'In' && operator !== 'NotIn')) return [];
+      return [{ field: key, operator: operator === 'In' ? ('=' as const) : ('!=' as const), value }];
+    }),
+  ).toString();
 }
 
 function subjectOf(spec: JsonObject): UserInfo {
