@@ -221,3 +221,31 @@ describe('other credentials', () => {
     );
   });
 });
+
+describe('what is no token', () => {
+  it('is answered Unauthorized, however it is made', async () => {
+    const seed = Number(process.env.DURE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+    const random = seededRandom(seed);
+    const legacy = await legacyTokenSigner(key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())({
+      namespace: 'default',
+      secretName: 'web-token',
+      serviceAccount: { name: 'web', uid: 'uid-web' },
+    });
+    const good = [(await issue(boundToPod)).token, legacy, 'abcdef.0123456789abcdef'];
+    for (let round = 0; round < 600; round += 1) {
+      const characters = [...(good[round % good.length] ?? '')];
+      for (let change = random.integer(4); change >= 0; change -= 1) {
+        // The last character of a signature holds bits that mean nothing, so a change of it alone may change nothing.
+        const at = random.integer(characters.length - 1);
+        const into = ['.', '=', '\0', 'A', '"', '{', 'eyJ', '', 'é'][random.integer(9)] ?? '';
+        characters[at] = characters[at] === into ? '.' : into;
+      }
+      const token = characters.join('');
+      const outcome = await signIn(token).catch((error: unknown) => error);
+      const status = (outcome as { status?: { code: number } } | undefined)?.status?.code;
+      // A token with white space within is no bearer token at all; nothing was shown then.
+      const isAnonymous = (outcome as { user?: { name: string } } | undefined)?.user?.name === 'system:anonymous';
+      expect(status === 401 || (isAnonymous && !/^\S+$/.test(token)), `seed ${seed}, round ${round}: ${JSON.stringify(token)}`).toBe(true);
+    }
+  });
+});

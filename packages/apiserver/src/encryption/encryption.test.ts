@@ -192,6 +192,17 @@ describe('a server over an encrypted store', () => {
     }
   });
 
+  it('says so where it was written encrypted and the server is not told', async () => {
+    const store = openMemoryStore();
+    const encryption = new EncryptionAtRest(secretsBy({ aescbc: { keys: [keyOf('old', 1)] } }));
+    await new SealedStore(store, encryption).append({ kind: 'put', key: KEY, value: clear }, 0 as never, 'durable');
+    await using server = await startTestServer(new KindRegistry(builtinKinds), { store });
+    await using client = testClient(server);
+    const why = 'encrypted with key "old" of provider aescbc, and this server has no encryption configuration';
+    const put = await client.send('PUT', '/api/v1/namespaces/default/secrets/a', { body: { metadata: { name: 'a' } } });
+    expect([put.status, put.json.message]).toEqual([500, expect.stringContaining(why)]);
+  });
+
   it('writes a Secret anew with the new key when it is replaced by itself, and says which key is missing', async () => {
     const inner = openMemoryStore();
     const old = { aescbc: { keys: [keyOf('old', 1)] } };

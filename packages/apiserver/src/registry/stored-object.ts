@@ -1,5 +1,5 @@
 import type { JsonObject, KubeObject } from '@dure/api';
-import type { Revision } from '@dure/store';
+import { type Revision, StoreSealedError } from '@dure/store';
 
 /**
  * Stored bytes are the object's JSON without `metadata.resourceVersion`, since the revision is unknown until the store answers.
@@ -19,7 +19,7 @@ export function encodeStored(object: JsonObject): Uint8Array {
 export function splicedParts(stored: Uint8Array, revision: Revision): readonly [Uint8Array, Uint8Array, Uint8Array] {
   const bytes = asBuffer(stored);
   const at = bytes.indexOf(METADATA_OPENING) + METADATA_OPENING.length;
-  if (at < METADATA_OPENING.length) throw new Error('splice: stored bytes have no metadata');
+  if (at < METADATA_OPENING.length) throw unreadable(stored, new Error('splice: stored bytes have no metadata'));
   // Metadata always holds a name at least, so a comma is right.
   return [bytes.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`, 'latin1'), bytes.subarray(at)];
 }
@@ -31,7 +31,7 @@ export function spliceRevision(stored: Uint8Array, revision: Revision): Uint8Arr
 
 /** Decodes stored bytes into a private, mutable object that carries its revision. */
 export function decodeStored(stored: Uint8Array, revision: Revision): JsonObject {
-  const object = JSON.parse(asBuffer(stored).toString('utf8')) as JsonObject;
+  const object = parsed(stored);
   (object.metadata as JsonObject).resourceVersion = String(revision);
   return object;
 }
@@ -67,6 +67,22 @@ export class StoredObject {
   deletedAt(revision: Revision): StoredObject {
     return new StoredObject(this.key, this.stored, revision);
   }
+}
+
+function parsed(stored: Uint8Array): JsonObject {
+  try {
+    return JSON.parse(asBuffer(stored).toString('utf8')) as JsonObject;
+  } catch (cause) {
+    throw unreadable(stored, cause);
+  }
+}
+
+/** What was written encrypted and is read by a server that was not told so says that, instead of being damaged. */
+function unreadable(stored: Uint8Array, cause: unknown): unknown {
+  const [, provider, key] = /^k8s:enc:([a-z0-9]+):[^:]*:([^:]*):/.exec(asBuffer(stored).toString('latin1', 0, 256)) ?? [];
+  if (provider === undefined) return cause;
+  const why = `it is encrypted with key ${JSON.stringify(key)} of provider ${provider}, and this server has no encryption configuration`;
+  return new StoreSealedError('a stored object', why, { cause });
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
