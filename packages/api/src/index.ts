@@ -18,6 +18,7 @@ export {
   type FieldConflict,
   managedFieldEntries,
   trackUpdate,
+  type VersionedWrite,
   type WriteContext,
 } from './apply/apply.ts';
 export { emptyFieldSet, FieldSet, fieldSetFromJson, renderPath } from './apply/field-set.ts';

@@ -33,6 +33,18 @@ export interface WriteContext {
   readonly ignored?: readonly string[];
   /** RFC 3339, whole seconds. */
   readonly time: string;
+  /**
+   * Where versions name fields differently: the write as every other version shows it that a manager spoke, by apiVersion. Who spoke a version that is
+   * not here owns nothing any more, since nobody can tell what that was. Absent: versions share their fields.
+   */
+  readonly otherVersions?: ReadonlyMap<string, VersionedWrite> | undefined;
+}
+
+/** A write as one version shows it. */
+export interface VersionedWrite {
+  readonly schema: SchemaNode;
+  readonly before: JsonObject;
+  readonly after: JsonObject;
 }
 
 export interface Applied {
@@ -102,7 +114,10 @@ function lay(live: JsonObject | undefined, applied: JsonObject, context: WriteCo
   const key = managerKey(id);
   const before = live ?? {};
   const managers = new Map(live === undefined ? [] : initialManagers(live, typed, context));
-  const previous = managers.get(key)?.fields ?? emptyFieldSet;
+  const last = managers.get(key);
+  // What was applied in a version of other fields says nothing in this one: it stays where it is.
+  const isReadable = context.otherVersions === undefined || last?.apiVersion === context.apiVersion;
+  const previous = (isReadable ? last?.fields : undefined) ?? emptyFieldSet;
   const wanted = withoutTopLevel(applied, context.ignored ?? []);
   const fields = ownable(typed.fieldsOf(wanted), ignored);
 
@@ -112,7 +127,7 @@ function lay(live: JsonObject | undefined, applied: JsonObject, context: WriteCo
   const result = typed.prune(merged, previous.difference(fields), owned);
 
   const changes = changesBetween(typed, before, result, ignored);
-  settleOthers(managers, key, changes, force);
+  settleOthers(managers, key, changes, context, force);
   const unchangedFields = previous.equals(fields) && live !== undefined;
   managers.set(key, { ...id, fields, time: unchangedFields ? (managers.get(key)?.time ?? context.time) : context.time });
 
@@ -134,7 +149,7 @@ export function trackUpdate(live: JsonObject | undefined, object: JsonObject, co
   const given = objectAt(object, 'metadata')?.managedFields;
   const managers = new Map(Array.isArray(given) ? managersOf(object) : managersOf(live));
   const changes = changesBetween(typed, live ?? {}, object, ignored);
-  settleOthers(managers, key, changes, true);
+  settleOthers(managers, key, changes, context, true);
   const mine = managers.get(key);
   const fields = (mine?.fields ?? emptyFieldSet).difference(changes.removed).union(changes.modified).union(changes.added);
   const touched = mine === undefined || !mine.fields.equals(fields) || !changes.modified.isEmpty;
@@ -164,16 +179,31 @@ function changesBetween(typed: TypedSchema, before: JsonObject, after: JsonObjec
 }
 
 /** Takes what changed from everybody else. @throws {ApplyConflictError} Somebody owns it, and `force` is not set. */
-function settleOthers(managers: Map<string, Managed>, key: string, { added, modified, removed }: Changes, force: boolean): void {
-  const changed = added.union(modified);
+function settleOthers(managers: Map<string, Managed>, key: string, ours: Changes, context: WriteContext, force: boolean): void {
   const conflicts: FieldConflict[] = [];
   for (const [other, managed] of [...managers]) {
     if (other === key) continue;
+    const changes = managed.apiVersion === context.apiVersion ? ours : changesIn(managed.apiVersion, ours, context);
+    if (changes === undefined) {
+      managers.delete(other);
+      continue;
+    }
+    const { added, modified, removed } = changes;
+    const changed = added.union(modified);
     const lost = managed.fields.intersection(changed);
     for (const path of lost.paths()) conflicts.push({ manager: managed, path });
     managers.set(other, { ...managed, fields: managed.fields.difference(lost).difference(removed) });
   }
   if (conflicts.length > 0 && !force) throw new ApplyConflictError(conflicts);
+}
+
+/** The changes as another version shows them; `undefined` where that is not known. */
+function changesIn(apiVersion: string, ours: Changes, context: WriteContext): Changes | undefined {
+  const { otherVersions, book } = context;
+  if (otherVersions === undefined) return ours;
+  const write = otherVersions.get(apiVersion);
+  if (write === undefined) return undefined;
+  return changesBetween(new TypedSchema(write.schema, book), write.before, write.after, ignoredPaths(context));
 }
 
 /** An object that nobody's writes were tracked on belongs to its past. */

@@ -147,6 +147,41 @@ describe('a conversion webhook', () => {
     expect((await client.send('DELETE', `${V2}/second`)).status).toBe(200);
   });
 
+  it('is asked what a write means to those who own fields in another version', async () => {
+    const apply = (path: string, manager: string, fields: Record<string, unknown>, force = false) =>
+      client.send('PATCH', `${path}/owned?fieldManager=${manager}&force=${force}`, {
+        contentType: 'application/apply-patch+yaml',
+        body: { apiVersion: path === V1 ? `${GROUP}/v1` : `${GROUP}/v2`, kind: 'Endpointer', metadata: { name: 'owned' }, ...fields },
+      });
+    const owners = (object: Review): unknown[] =>
+      object.metadata.managedFields.map(({ manager, apiVersion, fieldsV1 }: Review) => [manager, apiVersion, Object.keys(fieldsV1)]);
+    await apply(V1, 'one', { hostPort: 'o:1' });
+    const refused = await apply(V2, 'two', { host: 'other' });
+    expect([refused.status, refused.json.details.causes]).toEqual([
+      409,
+      [{ reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.hostPort' }],
+    ]);
+    // The same value in other words is no conflict.
+    expect(owners((await apply(V2, 'two', { host: 'o' })).json)).toEqual([
+      ['one', `${GROUP}/v1`, ['f:hostPort']],
+      ['two', `${GROUP}/v2`, ['f:host']],
+    ]);
+    const forced = await apply(V2, 'three', { port: '9' }, true);
+    expect(owners(forced.json)).toEqual([
+      ['three', `${GROUP}/v2`, ['f:port']],
+      ['two', `${GROUP}/v2`, ['f:host']],
+    ]);
+    const put = await client.send('PATCH', `${V1}/owned?fieldManager=four`, {
+      contentType: 'application/merge-patch+json',
+      body: { hostPort: 'new:9' },
+    });
+    expect(owners(put.json)).toEqual([
+      ['three', `${GROUP}/v2`, ['f:port']],
+      ['four', `${GROUP}/v1`, ['f:hostPort']],
+    ]);
+    await client.send('DELETE', `${V1}/owned`);
+  });
+
   it('gets a list in one request, whatever version each object is stored in', async () => {
     await create(V1, 'third', { hostPort: 'x:3' });
     await redefine((spec) => {

@@ -14,6 +14,7 @@ import { untouchedParts } from './managed-fields.ts';
 import { decodeObject } from './object-decoder.ts';
 import { metaOf } from './object-meta.ts';
 import { apiVersionOf, type RegistryCall } from './scope.ts';
+import { versionedWrites } from './versioned-write.ts';
 import type { WriteOptions } from './write-options.ts';
 import type { UpdateRequest } from './writer.ts';
 
@@ -37,8 +38,8 @@ export function applyRequest(
   // Decoding checks kind, place and fields. Its defaults are not the manager's wish, so what is owned is the form that was sent.
   decode(structuredClone(config), options.fieldValidation);
 
-  const apply = (live: JsonObject | undefined): JsonObject => {
-    const context: WriteContext = {
+  const apply = async (live: JsonObject | undefined): Promise<JsonObject> => {
+    const shared: WriteContext = {
       schema: call.kind.version.schema,
       book,
       manager: options.fieldManager,
@@ -48,6 +49,12 @@ export function applyRequest(
       time: now(),
     };
     try {
+      let context = shared;
+      if (call.kind.version.converter !== undefined) {
+        // What comes of it is the same whoever owns what; only then others can be asked about it in their versions.
+        const next = decode(applyFields(live, cloneObject(config), shared, true).object, 'Ignore');
+        context = { ...shared, otherVersions: await versionedWrites(call.kind, live, next, call.signal) };
+      }
       return decode(applyFields(live, cloneObject(config), context, options.force).object, 'Ignore');
     } catch (error) {
       if (error instanceof ApplyConflictError) throw applyConflict(error.causes, error.message);

@@ -1,21 +1,24 @@
 import { type JsonObject, type KubeObject, MissingKeyError, type SchemaBook, trackUpdate } from '@dure/api';
 import { metaOf } from './object-meta.ts';
 import { type RegistryCall, storageVersionOf } from './scope.ts';
+import { versionedWrites } from './versioned-write.ts';
 
 /**
  * Notes in managedFields what a write that is no apply changed: `manager` owns that now, and nobody else does.
  * @param object In the version that the server works on; changed in place. @param now RFC 3339.
  */
-export function recordUpdate(
+export async function recordUpdate(
   book: SchemaBook,
   call: RegistryCall,
   object: JsonObject,
   old: KubeObject | undefined,
   manager: string,
   now: string,
-): void {
+): Promise<void> {
   const { definition, version } = call.kind;
-  const tracked = tracking(old as unknown as JsonObject | undefined, object, {
+  const before = old as unknown as JsonObject | undefined;
+  const otherVersions = version.converter === undefined ? undefined : await versionedWrites(call.kind, before, object, call.signal);
+  const tracked = tracking(before, object, {
     schema: (version.structural === true ? version : storageVersionOf(definition)).schema,
     book,
     manager,
@@ -23,6 +26,7 @@ export function recordUpdate(
     subresource: call.subresource,
     ignored: untouchedParts(call),
     time: now,
+    otherVersions,
   });
   if (tracked === undefined) return;
   const { managedFields } = metaOf(tracked);

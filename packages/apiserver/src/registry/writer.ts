@@ -208,7 +208,7 @@ export class Writer {
         }
         const rollback = await this.#hooks(call)?.beforeCreate?.(object, call, options.dryRun);
         if (rollback !== undefined) rollbacks.push(rollback);
-        if (!managesFields) recordUpdate(this.#deps.book, call, object, undefined, options.fieldManager, now);
+        if (!managesFields) await recordUpdate(this.#deps.book, call, object, undefined, options.fieldManager, now);
         this.#throwInvalid(call, object, validateNewObject(call.kind, object));
       };
       await this.#admit(
@@ -272,7 +272,7 @@ export class Writer {
           const rollback = await this.#hooks(call)?.beforeUpdate?.(object, old, call, options.dryRun);
           if (rollback !== undefined) rollbacks.push(rollback);
         }
-        if (request.managesFields !== true) recordUpdate(this.#deps.book, call, object, old, options.fieldManager, now);
+        if (request.managesFields !== true) await recordUpdate(this.#deps.book, call, object, old, options.fieldManager, now);
         if (request.trusted === true) return;
         const judge = request.part === 'status' ? validateChangedStatus : validateChangedObject;
         this.#throwInvalid(call, object, judge(call.kind, object, old as unknown as JsonObject));
