@@ -1,3 +1,4 @@
+import { apiBench } from './api-bench.ts';
 import { containerStartBench, prepareContainerStartBench } from './container-start-bench.ts';
 import { dnsBench, prepareDnsBench } from './dns-bench.ts';
 import { footprintBench, prepareFootprintBench } from './footprint-bench.ts';
@@ -21,6 +22,7 @@ export interface Bench {
 /** What `pnpm bench NAME` knows. */
 export const benches: Readonly<Record<string, Bench>> = {
   store: { isolated: false, run: storeBench },
+  api: { isolated: false, run: apiBench },
   proxy: { prepare: prepareProxyBench, isolated: true, run: proxyBench },
   dns: { prepare: prepareDnsBench, isolated: true, run: dnsBench },
   'container-start': { prepare: prepareContainerStartBench, isolated: true, run: containerStartBench },

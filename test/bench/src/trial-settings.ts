@@ -1,5 +1,5 @@
 /**
- * Settings for trying things out, from the environment: `DURE_BENCH_ROUNDS`, `DURE_BENCH_MINUTES`, `DURE_BENCH_NODE_FLAGS`.
+ * Settings for trying things out, from the environment: `DURE_BENCH_ROUNDS`, `DURE_BENCH_MINUTES`, `DURE_BENCH_NODE_FLAGS`, `DURE_BENCH_CONTROL_PLANE`.
  * A run with any of them is printed and not recorded.
  */
 const PREFIX = 'DURE_BENCH_';

@@ -23,6 +23,8 @@ export interface UpOptions {
 
 /** V8 settings of our processes: small young and old generations, since each holds little and memory is the scarcer good. */
 const NODE_FLAGS = ['--max-semi-space-size=2', '--optimize-for-size'];
+/** The control plane is one process that all others wait for: optimizing for size halves what it does in a second and saves it no memory at rest. */
+const CONTROL_PLANE_FLAGS = ['--max-semi-space-size=4'];
 const NODE_ENV = { UV_THREADPOOL_SIZE: '16', NODE_ENV: 'production' };
 
 /** One node is the machine itself; several are virtual ones beside it. @param address The machine's own address. */
@@ -57,7 +59,7 @@ export function controlPlaneProcess({ dataDir, listen }: UpOptions, advertiseAdd
   return {
     name: 'control-plane',
     argv: [
-      ...nodeProgram('control-plane'),
+      ...nodeProgram('control-plane', CONTROL_PLANE_FLAGS),
       ...['--data-dir', join(dataDir, 'server')],
       ...['--kubeconfig', kubeconfigPath(dataDir)],
       ...['--listen', listen],
@@ -133,8 +135,8 @@ function onNode(node: LocalNode, argv: readonly string[]): readonly string[] {
   return node.virtual ? enterVirtualNode(node.name, argv) : argv;
 }
 
-function nodeProgram(app: Parameters<typeof appBundle>[0]): readonly string[] {
-  return [process.execPath, ...NODE_FLAGS, appBundle(app)];
+function nodeProgram(app: Parameters<typeof appBundle>[0], flags: readonly string[] = NODE_FLAGS): readonly string[] {
+  return [process.execPath, ...flags, appBundle(app)];
 }
 
 function environment(): NodeJS.ProcessEnv {
