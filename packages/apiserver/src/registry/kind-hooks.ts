@@ -11,6 +11,8 @@ export type Rollback = () => Promise<void>;
 export interface KindHooks {
   beforeCreate?(object: JsonObject, call: RegistryCall, dryRun: boolean): Promise<Rollback | undefined>;
   beforeUpdate?(object: JsonObject, old: KubeObject, call: RegistryCall, dryRun: boolean): Promise<Rollback | undefined>;
+  /** After the object was stored. */
+  afterCreate?(object: KubeObject): Promise<void>;
   /** After the update was stored. */
   afterUpdate?(object: KubeObject, old: KubeObject): Promise<void>;
   /** After the object was really removed. */

@@ -7,6 +7,7 @@ import {
   type KubeObject,
   kindAt,
   type SchemaBook,
+  type SchemaNode,
   type ServedKind,
 } from '@dure/api';
 import type { AdmissionRequest } from '../../contract/admission.ts';
@@ -34,7 +35,16 @@ export interface VersionedRequestDeps {
 }
 
 /** Kinds that decide about admission: nothing that they configure may lock anybody out of changing them. */
-const EXEMPT_GROUP = 'admissionregistration.k8s.io';
+export const CONFIGURATION_GROUP = 'admissionregistration.k8s.io';
+
+export const CONFIGURATION_RESOURCES: ReadonlySet<string> = new Set([
+  'mutatingwebhookconfigurations',
+  'validatingwebhookconfigurations',
+  'mutatingadmissionpolicies',
+  'mutatingadmissionpolicybindings',
+  'validatingadmissionpolicies',
+  'validatingadmissionpolicybindings',
+]);
 
 /**
  * One request as webhooks and policies see it. What is asked more than once (equivalent resources, the Namespace, the object at a
@@ -68,7 +78,7 @@ export class VersionedRequest {
 
   /** Webhooks and policies are not asked about what configures them. */
   static isExempt({ group, resource }: Pick<AdmissionRequest, 'group' | 'resource'>): boolean {
-    return group === EXEMPT_GROUP && CONFIGURATION_RESOURCES.has(resource);
+    return group === CONFIGURATION_GROUP && CONFIGURATION_RESOURCES.has(resource);
   }
 
   /** How `rules` want to see this request; `undefined` where they are not about it. */
@@ -86,6 +96,11 @@ export class VersionedRequest {
 
   oldObject(match: Match): Promise<JsonObject | undefined> {
     return this.#at(match, 'old', this.request.oldObject as unknown as JsonObject | undefined);
+  }
+
+  /** The schema of the match's kind; `undefined` for the bodies of subresources. */
+  schemaOf(match: Match): SchemaNode | undefined {
+    return this.request.bodyKind === undefined ? this.#kindOf(match)?.version.schema : undefined;
   }
 
   /**
@@ -185,12 +200,3 @@ export class VersionedRequest {
     return found;
   }
 }
-
-const CONFIGURATION_RESOURCES: ReadonlySet<string> = new Set([
-  'mutatingwebhookconfigurations',
-  'validatingwebhookconfigurations',
-  'mutatingadmissionpolicies',
-  'mutatingadmissionpolicybindings',
-  'validatingadmissionpolicies',
-  'validatingadmissionpolicybindings',
-]);

@@ -41,7 +41,11 @@ export function compileMutations(spec: MutatingAdmissionPolicySpec, { compiler, 
     reinvocable: spec.reinvocationPolicy === 'IfNeeded',
     mutations: (spec.mutations ?? []).map(({ patchType, applyConfiguration, jsonPatch }) => ({
       form: patchType === 'JSONPatch' ? 'patch' : 'apply',
-      expression: admissionExpression(compiler, ((patchType === 'JSONPatch' ? jsonPatch : applyConfiguration)?.expression ?? '').trim(), scope),
+      expression: admissionExpression(
+        compiler,
+        ((patchType === 'JSONPatch' ? jsonPatch : applyConfiguration)?.expression ?? '').trim(),
+        scope,
+      ),
     })),
   };
 }
@@ -59,7 +63,8 @@ export async function mutated(
     const value = await evaluated(() => expression.evaluate(input, budget));
     return form === 'apply' ? applied(value, object, schema, book) : patched(value, object);
   } catch (error) {
-    if (error instanceof CelEvaluationError || error instanceof CelBudgetError) throw new MutationError(failureOf(expression, error, budget));
+    if (error instanceof CelEvaluationError || error instanceof CelBudgetError)
+      throw new MutationError(failureOf(expression, error, budget));
     throw error;
   }
 }
@@ -73,7 +78,9 @@ function applied(value: CelValue, object: JsonObject, schema: SchemaNode, book: 
   const typed = new TypedSchema(schema, book);
   const [unknown] = typed.undeclaredIn(built);
   if (unknown !== undefined) {
-    throw new MutationError(`error applying patch: failed to convert patch object to typed object: ${unknown}: field not declared in schema`);
+    throw new MutationError(
+      `error applying patch: failed to convert patch object to typed object: ${unknown}: field not declared in schema`,
+    );
   }
   const atomics = typed.atomicsIn(built);
   if (atomics.length > 0) {
@@ -98,17 +105,20 @@ function patched(value: CelValue, object: JsonObject): JsonObject {
     if (fault !== undefined) throw new MutationError(`type mismatch: ${fault}`);
     return built;
   });
-  // An object that does not pass a test is left as it is, wholly.
-  const tests = operations.some(({ op }) => op === 'test');
-  try {
-    const result = applyJsonPatch(operations, structuredClone(object));
-    if (!isJsonObject(result)) throw new MutationError('JSONPath: the patch leaves no object');
-    return result;
-  } catch (error) {
-    if (!(error instanceof StatusError)) throw error;
-    if (tests && /^.*: Test failed/.test(error.message)) return object;
-    throw new MutationError(`JSONPath: ${error.message}`, { cause: error });
+  let result = structuredClone(object);
+  for (const operation of operations) {
+    try {
+      const next = applyJsonPatch([operation], result);
+      if (!isJsonObject(next)) throw new MutationError('JSONPath: the patch leaves no object');
+      result = next;
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      // An object that does not pass a test is left as it was, wholly.
+      if (operation.op === 'test') return object;
+      throw new MutationError(`JSONPath: ${error.message}`, { cause: error });
+    }
   }
+  return result;
 }
 
 function valueField(operation: CelValue): CelValue {

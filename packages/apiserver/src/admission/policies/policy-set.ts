@@ -59,10 +59,11 @@ export function policiesOf<Spec extends PolicySpec, Body, B extends BindingSpec>
   resource: string,
   bindingResource: string,
   compile: (spec: Spec, compiling: PolicyCompiling) => Body,
+  expressions: { readonly constructs?: boolean } = {},
 ): () => readonly Policy<Body, B>[] | Promise<readonly Policy<Body, B>[]> {
   return compiledConfiguration(reads, [resource, bindingResource], ([policies = [], bindings = []]) => {
     if (policies.length === 0 || bindings.length === 0) return [];
-    const compiler = new CelCompiler();
+    const compiler = new CelCompiler(expressions);
     const byPolicy = new Map<string, Binding<B>[]>();
     for (const { metadata, spec } of bindings as readonly (KubeObject & { readonly spec: B })[]) {
       const bound = byPolicy.get(spec.policyName ?? '') ?? [];

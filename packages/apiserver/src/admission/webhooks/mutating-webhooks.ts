@@ -1,25 +1,17 @@
-import { DecodeError, equalJson, internalError, isJsonObject, type JsonObject, StatusError } from '@dure/api';
+import { DecodeError, equalJson, internalError, isJsonObject, StatusError } from '@dure/api';
 import { cloneObject } from '../../registry/conversion.ts';
 import { applyJsonPatch } from '../../registry/patch.ts';
 import type { AdmissionPlugin, MutationRounds } from '../admission-chain.ts';
+import { ReinvocationMemory } from '../matching/reinvocation.ts';
 import { type Match, VersionedRequest } from '../matching/versioned-request.ts';
 import { refusalBy } from './admission-review.ts';
 import { callWebhook, matchOfWebhook, type WebhookCallerDeps } from './webhook-caller.ts';
 import { type Webhook, webhooksOf } from './webhook-hooks.ts';
 
-/** What one request's first round leaves for its second. */
-interface Memory {
-  /** Webhooks with `IfNeeded` that were called and have not been overtaken by a change. */
-  readonly called: Set<string>;
-  /** Those of them that a later change concerns. */
-  readonly again: Set<string>;
-  lastOutput: JsonObject | undefined;
-}
-
 /** Webhooks that may change the object, one after another: each sees what those before it made. */
 export function mutatingWebhooks(deps: WebhookCallerDeps): AdmissionPlugin {
   const webhooks = webhooksOf(deps.reads, 'mutatingwebhookconfigurations');
-  const memories = new WeakMap<MutationRounds, Memory>();
+  const memories = new WeakMap<MutationRounds, ReinvocationMemory>();
   return {
     name: 'MutatingAdmissionWebhook',
     async mutate(request, signal, rounds) {
@@ -27,27 +19,18 @@ export function mutatingWebhooks(deps: WebhookCallerDeps): AdmissionPlugin {
       const all = current instanceof Promise ? await current : current;
       if (all.length === 0 || VersionedRequest.isExempt(request)) return;
       const seen = new VersionedRequest(request, deps, signal);
-      const memory = memories.get(rounds) ?? { called: new Set(), again: new Set(), lastOutput: undefined };
+      const memory = memories.get(rounds) ?? new ReinvocationMemory();
       memories.set(rounds, memory);
-      const overtake = (): void => {
-        for (const key of memory.called) memory.again.add(key);
-        memory.called.clear();
-      };
-      if (rounds.isReinvocation && memory.lastOutput !== undefined && !equalJson(memory.lastOutput, request.object)) overtake();
+      memory.begin(rounds, request.object);
       for (const [index, webhook] of all.entries()) {
-        if (rounds.isReinvocation && !memory.again.has(webhook.key)) continue;
+        if (!memory.isWanted(rounds, webhook.key)) continue;
         // Asked one by one: what an earlier one changed may decide whether the next is meant.
         const match = await matchOfWebhook(webhook, seen, deps, signal);
         if (match === undefined) continue;
         const changed = await callMutating(webhook, seen, match, deps, signal, `round_${rounds.isReinvocation ? 1 : 0}_index_${index}`);
-        if (changed) {
-          overtake();
-          rounds.reinvoke();
-        }
-        if (webhook.reinvocable) memory.called.add(webhook.key);
+        memory.done(rounds, webhook.key, webhook.reinvocable, changed);
       }
-      if (memory.called.size > 0 || memory.again.size > 0)
-        memory.lastOutput = request.object === undefined ? undefined : cloneObject(request.object);
+      memory.end(request.object);
     },
   };
 }
