@@ -67,6 +67,28 @@ async function ask(
   return stored;
 }
 
+/** What becomes of a request that somebody approved. */
+async function signApproved(
+  run: ControllerBench,
+  signerName: string,
+  request: Parameters<typeof createRequest>[0],
+  usages: readonly string[],
+): Promise<CertificateSigningRequest['status'] | undefined> {
+  const { requestPem } = await createRequest(request);
+  run.client.put(certificateSigningRequests, {
+    metadata: { name: 'csr' },
+    spec: { signerName, usages: usages as never, request: Buffer.from(requestPem).toString('base64') },
+    status: { conditions: [{ type: 'Approved', status: 'True' }] },
+  });
+  const status = () => run.client.peek<CertificateSigningRequest>(certificateSigningRequests, 'csr')?.status;
+  // Signing takes real turns of the event loop.
+  for (let turn = 0; turn < 500 && status()?.certificate === undefined && status()?.conditions?.length === 1; turn += 1) {
+    await run.settle();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return status();
+}
+
 describe('certificates for nodes', () => {
   it.each([
     ['a bootstrapping machine gets a client certificate', asBootstrapper],
@@ -107,26 +129,50 @@ describe('certificates for nodes', () => {
     expect(status).toBeUndefined();
   });
 
-  it('an approved request that does not fit its signer fails, and says why', async () => {
+  const API_CLIENT = 'kubernetes.io/kube-apiserver-client';
+  it.each<[string, string, Parameters<typeof createRequest>[0], readonly string[], string]>([
+    [
+      'masters',
+      API_CLIENT,
+      { commonName: 'eve', organizations: ['system:masters'] },
+      clientUsages,
+      'use of the system:masters group is not allowed',
+    ],
+    ['serving', API_CLIENT, { commonName: 'eve' }, servingUsages, 'invalid usage for client certificate: server auth'],
+    ['nothing', API_CLIENT, { commonName: 'eve' }, ['digital signature'], 'missing required usage for client certificate: client auth'],
+    [
+      'a user',
+      CLIENT,
+      { commonName: 'eve', organizations: ['system:nodes'] },
+      clientUsages,
+      'subject common name does not begin with system:node:',
+    ],
+    ['a group', CLIENT, { ...node, organizations: ['a'] }, clientUsages, 'subject organization is not system:nodes'],
+    ['a name', CLIENT, { ...node, dnsNames: ['n1'] }, clientUsages, 'DNS subjectAltNames are not allowed'],
+    ['an address', CLIENT, { ...node, ipAddresses: ['10.0.0.1'] }, clientUsages, 'IP subjectAltNames are not allowed'],
+    ['more', CLIENT, node, [...clientUsages, 'server auth'], 'usages did not match [client auth digital signature key encipherment]'],
+    ['nowhere', SERVING, node, servingUsages, 'DNS or IP subjectAltName is required'],
+    [
+      'the other role',
+      SERVING,
+      { ...node, dnsNames: ['n1'] },
+      clientUsages,
+      'usages did not match [digital signature key encipherment server auth]',
+    ],
+  ])('an approved request for %s by %s fails, and says why', async (_what, signerName, request, usages, message) => {
     await using run = await bench();
-    const approved = { conditions: [{ type: 'Approved', status: 'True' }] };
-    const { requestPem } = await createRequest({ commonName: 'eve', organizations: ['system:masters'] });
-    run.client.put(certificateSigningRequests, {
-      metadata: { name: 'csr' },
-      spec: {
-        signerName: 'kubernetes.io/kube-apiserver-client',
-        usages: clientUsages as never,
-        request: Buffer.from(requestPem).toString('base64'),
-      },
-      status: approved,
-    });
-    for (let turn = 0; turn < 20; turn += 1) {
-      await run.settle();
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    const { status } = run.client.peek<CertificateSigningRequest>(certificateSigningRequests, 'csr') ?? {};
+    const status = await signApproved(run, signerName, request, usages);
     expect(status?.certificate).toBeUndefined();
-    expect(status?.conditions?.at(-1)).toMatchObject({ type: 'Failed', message: 'use of the system:masters group is not allowed' });
+    expect(status?.conditions?.at(-1)).toMatchObject({ type: 'Failed', reason: 'SignerValidationFailure', message });
+  });
+
+  it.each<[string, Parameters<typeof createRequest>[0], readonly string[]]>([
+    [API_CLIENT, { commonName: 'jane', organizations: ['dev'] }, ['client auth']],
+    [SERVING, { ...node, ipAddresses: ['10.0.0.1'] }, [...servingUsages, 'key encipherment']],
+    ['kubernetes.io/legacy-unknown', { commonName: 'any', dnsNames: ['any.example'] }, ['code signing']],
+  ])('an approved request to %s that fits is signed', async (signerName, request, usages) => {
+    await using run = await bench();
+    expect((await signApproved(run, signerName, request, usages))?.certificate).toBeDefined();
   });
 
   it('requests go an hour after they were decided, a day if nobody did', async () => {

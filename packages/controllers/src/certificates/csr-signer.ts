@@ -79,26 +79,52 @@ export function csrSigner({ signCertificateRequest, validityMs = YEAR_MS }: CsrS
   };
 }
 
-/** Why a request does not fit its signer. Approval says who may have a certificate; this, what kind of one the signer gives at all. */
+/** Why a request does not fit its signer. Approval says who may have a certificate; this, what kind of one the signer gives at all. Pure. */
 function faultOf({ spec }: CertificateSigningRequest, info: RequestInfo, usages: readonly Usage[]): string | undefined {
-  const allowed = (required: Usage, optional: readonly Usage[] = ['digital signature', 'key encipherment']): string | undefined => {
-    if (!usages.includes(required)) return `usages did not include ${required}`;
-    const other = usages.find((usage) => usage !== required && !optional.includes(usage));
-    return other === undefined ? undefined : `usage "${other}" is not allowed by ${spec.signerName}`;
-  };
-  const isNode = info.commonName.startsWith('system:node:') && info.organizations.join() === 'system:nodes';
   switch (spec.signerName) {
     case CLIENT_SIGNER:
       // Approving such a request must not make somebody the master of the cluster.
       if (info.organizations.includes('system:masters')) return 'use of the system:masters group is not allowed';
-      return allowed('client auth');
+      return clientUsageFault(usages);
     case CLIENT_KUBELET_SIGNER:
-      return isNode ? allowed('client auth') : 'subject is not that of a node';
+      return nodeSubjectFault(info) ?? clientNameFault(info) ?? nodeUsageFault(usages, 'client auth');
     case KUBELET_SERVING_SIGNER:
-      return isNode ? allowed('server auth') : 'subject is not that of a node';
+      return nodeSubjectFault(info) ?? servingNameFault(info) ?? nodeUsageFault(usages, 'server auth');
     case LEGACY_SIGNER:
+      // Whatever was approved: what it was good for before signers had names.
       return undefined;
     default:
       return 'not ours';
   }
+}
+
+function clientUsageFault(usages: readonly Usage[]): string | undefined {
+  const other = usages.find((usage) => usage !== 'client auth' && usage !== 'digital signature' && usage !== 'key encipherment');
+  if (other !== undefined) return `invalid usage for client certificate: ${other}`;
+  return usages.includes('client auth') ? undefined : 'missing required usage for client certificate: client auth';
+}
+
+/** Exactly what a TLS end needs; RSA keys may also encipher. */
+function nodeUsageFault(usages: readonly Usage[], role: 'client auth' | 'server auth'): string | undefined {
+  const wanted = new Set(usages.filter((usage) => usage !== 'key encipherment'));
+  const fits = wanted.size === 2 && wanted.has('digital signature') && wanted.has(role);
+  return fits ? undefined : `usages did not match [${['digital signature', 'key encipherment', role].sort().join(' ')}]`;
+}
+
+function nodeSubjectFault({ commonName, organizations }: RequestInfo): string | undefined {
+  if (organizations.length !== 1 || organizations[0] !== 'system:nodes') return 'subject organization is not system:nodes';
+  return commonName.startsWith('system:node:') ? undefined : 'subject common name does not begin with system:node:';
+}
+
+function servingNameFault({ dnsNames, ipAddresses, emailAddresses, uris }: RequestInfo): string | undefined {
+  if (dnsNames.length + ipAddresses.length === 0) return 'DNS or IP subjectAltName is required';
+  if (emailAddresses.length > 0) return 'Email subjectAltNames are not allowed';
+  return uris.length > 0 ? 'URI subjectAltNames are not allowed' : undefined;
+}
+
+function clientNameFault({ dnsNames, ipAddresses, emailAddresses, uris }: RequestInfo): string | undefined {
+  if (dnsNames.length > 0) return 'DNS subjectAltNames are not allowed';
+  if (emailAddresses.length > 0) return 'Email subjectAltNames are not allowed';
+  if (ipAddresses.length > 0) return 'IP subjectAltNames are not allowed';
+  return uris.length > 0 ? 'URI subjectAltNames are not allowed' : undefined;
 }
