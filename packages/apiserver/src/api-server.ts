@@ -3,6 +3,7 @@ import { builtinSchemas, joinApiVersion, type KindRegistry, type SchemaBook } fr
 import type { Clock, Logger, Random } from '@dure/foundation';
 import type { Store } from '@dure/store';
 import type { AdmissionPlugin } from './admission/admission-chain.ts';
+import { configurationHooks } from './admission/configuration-in-force.ts';
 import { configuredAdmission } from './admission/configured-admission.ts';
 import { runPolicyStatusController } from './admission/policies/policy-status-controller.ts';
 import { forwardToExtension } from './aggregation/aggregation-proxy.ts';
@@ -90,7 +91,7 @@ export interface ApiServerOptions {
   /** Absent: `serviceaccounts/token` is refused. */
   readonly serviceAccountTokens?: (reads: ObjectReader) => ServiceAccountTokens;
   /** Absent: every eviction is allowed. */
-  readonly eviction?: (reads: ObjectReader) => EvictionGuard;
+  readonly eviction?: (reads: ObjectReader, statuses: StatusSwap) => EvictionGuard;
   /** The way to node agents. Absent: logs, exec and the like are refused. */
   readonly nodes?: NodeDialer;
   /** The way to Pod addresses. Default: plain connections of this machine. */
@@ -169,12 +170,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const pods = options.pods ?? (ownPodDialer as PodDialer);
   const webhooks = webhookClient({ reads, pods, clock, random });
   const configured = configuredAdmission({ kinds, book, reads, authorizer, client: webhooks, random, log });
-  const admission = options.admission(reads, authorizer, statusSwap(store), configured);
+  const statuses = statusSwap(store);
+  const admission = options.admission(reads, authorizer, statuses, configured);
 
   const protobuf = protobufCodec();
   const presenter = new Presenter({ encodings: new EncodingCache(ENCODINGS_BYTES_MAX), protobuf, clock });
   const reader = new Reader({ store, caches, tokens: new ContinueTokens(options.continueTokenSecret ?? random.bytes(32)), clock, random });
-  const hooks = new Map<string, KindHooks>();
+  const hooks = new Map<string, KindHooks>(configurationHooks(reads));
   if (options.services !== undefined) hooks.set('/services', serviceHooks(store, clock, random, options.services));
   const writer = new Writer({ store, clock, random, admission, book, hooks });
   const definitions = new DefinitionController({ store, caches, kinds, writer, webhooks, clock, random, log });
@@ -197,7 +199,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authenticator,
     authorizer,
     tokens: options.serviceAccountTokens?.(reads),
-    eviction: options.eviction?.(reads),
+    eviction: options.eviction?.(reads, statuses),
   };
 
   const { readOnly, mutating } = options.inFlight ?? IN_FLIGHT_LIMITS;

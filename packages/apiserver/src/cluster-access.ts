@@ -61,7 +61,7 @@ export interface ClusterAccess {
   authorizer(reads: ObjectReader): Authorizer;
   admission(reads: ObjectReader, authorizer: Authorizer, statuses: StatusSwap, configured: readonly AdmissionPlugin[]): Admission;
   serviceAccountTokens(reads: ObjectReader): ServiceAccountTokens;
-  eviction(reads: ObjectReader): EvictionGuard;
+  eviction(reads: ObjectReader, statuses: StatusSwap): EvictionGuard;
   /** What those need who verify ServiceAccount tokens by themselves. */
   readonly documents: Readonly<Record<string, { readonly contentType: string; render(): unknown }>>;
 }
@@ -107,7 +107,7 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         resourceQuota(reader, statuses, clock),
       ]),
     serviceAccountTokens: (reader) => new ServiceAccountIssuer({ issuer, audiences, key, reader, clock, random }),
-    eviction: (reader) => new BudgetGuard(reader, clock),
+    eviction: (reader, statuses) => new BudgetGuard(reader, statuses, clock),
     documents: {
       '/.well-known/openid-configuration': {
         contentType: 'application/json',

@@ -7,6 +7,7 @@ import { csrSigner, type SignCertificateRequest } from './certificates/csr-signe
 import { clusterRoleAggregationController } from './clusterrole-aggregation/clusterrole-aggregation-controller.ts';
 import type { Controller, ControllerContext, ControllerFactory } from './controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
+import { disruptionController } from './disruption/disruption-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
@@ -18,6 +19,8 @@ import { podGcController } from './pod-gc/pod-gc-controller.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/replicaset-controller.ts';
 import { resourceQuotaController } from './resourcequota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
+import { serviceAddressController } from './service-range/service-address-controller.ts';
+import { serviceCidrController } from './service-range/service-cidr-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
 import { type TokenSecretOptions, tokenSecretController } from './serviceaccount/token-secret-controller.ts';
 import { pvProtectionController } from './storage-protection/pv-protection-controller.ts';
@@ -56,14 +59,17 @@ export function controllerFactories(config: ControllersConfig): ReadonlyMap<stri
     ['pod-garbage-collector', podGcController],
     ['garbage-collector', garbageCollector],
     ['resourcequota', resourceQuotaController],
+    ['disruption', disruptionController],
     ['clusterrole-aggregation', clusterRoleAggregationController],
+    ['persistentvolumeclaim-protection', pvcProtectionController],
+    ['persistentvolume-protection', pvProtectionController],
+    ['volumeattributesclass-protection', vacProtectionController],
+    ['service-cidr', serviceCidrController],
+    ['service-address', serviceAddressController],
     ['csr-approver', csrApprover],
     ['csr-signer', csrSigner({ signCertificateRequest: config.signCertificateRequest })],
     ['csr-cleaner', csrCleaner],
     ['token-cleaner', tokenCleaner],
-    ['persistentvolumeclaim-protection', pvcProtectionController],
-    ['persistentvolume-protection', pvProtectionController],
-    ['volumeattributesclass-protection', vacProtectionController],
   ]);
 }
 

@@ -1,107 +1,107 @@
 import {
+  compileLabelSelector,
+  forbiddenRequest,
   internalError,
+  type JsonObject,
   type KubeObject,
   type Pod,
   type PodDisruptionBudget,
+  type PodDisruptionBudgetStatus,
   type StatusCause,
   StatusError,
   tooManyRequests,
 } from '@dure/api';
-import type { Clock } from '@dure/foundation';
+import { type Clock, rfc3339Seconds } from '@dure/foundation';
 import type { EvictionGuard } from '../contract/eviction-guard.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
-import { type BudgetState, budgetState, budgetsOf, countsFromOwners, isReady } from './budget-math.ts';
+import type { StatusSwap } from '../contract/status-swap.ts';
 
-/** An allowed Pod that has not gone by then will not go, and counts again. */
-const DISRUPTION_MS = 120_000;
-/** How many allowed Pods are remembered for all budgets; beyond that evictions wait. */
-const DISRUPTIONS_MAX = 2000;
-/** Resources whose `spec.replicas` says how many Pods an owner wants, by the owner's kind. */
-const SCALED: Readonly<Record<string, { readonly group: string; readonly resource: string }>> = {
-  ReplicaSet: { group: 'apps', resource: 'replicasets' },
-  StatefulSet: { group: 'apps', resource: 'statefulsets' },
-  ReplicationController: { group: '', resource: 'replicationcontrollers' },
-};
+const GROUP = 'policy';
+const RESOURCE = 'poddisruptionbudgets';
+/** How many allowed Pods a budget remembers; beyond that evictions wait. */
+const DISRUPTED_MAX = 2000;
+/** Each lost race means that another eviction, or a count, went through. */
+const TRIES = 20;
+const RETRY_SECONDS = 10;
 
 /**
- * Judges evictions by the budgets' specs and the Pods as they stand, not by the budgets' status: the answer is right without a controller that keeps
- * that status, and cannot be older than the newest write. What was allowed counts as gone at once, so that two evictions never share one allowance.
+ * Judges evictions by what the status of budgets allows, and takes from that by compare-and-swap: however many servers are asked at once, none of them
+ * gives an allowance twice. The disruption controller counts anew as Pods come and go.
  */
 export class BudgetGuard implements EvictionGuard {
   readonly #reads: ObjectReader;
+  readonly #statuses: StatusSwap;
   readonly #clock: Clock;
-  /** Until when an allowed Pod counts as gone, by its uid; monotonic milliseconds. */
-  readonly #allowed = new Map<string, number>();
 
-  constructor(reads: ObjectReader, clock: Clock) {
+  constructor(reads: ObjectReader, statuses: StatusSwap, clock: Clock) {
     this.#reads = reads;
+    this.#statuses = statuses;
     this.#clock = clock;
   }
 
-  async allow(pod: KubeObject, dryRun: boolean): Promise<void> {
-    const { namespace = '', uid } = pod.metadata;
-    const candidate = pod as Pod;
-    const budgets = await this.#reads.list('policy', 'poddisruptionbudgets', { namespace, fresh: true });
-    const [budget, another] = budgetsOf(pod, budgets as readonly PodDisruptionBudget[]);
-    if (budget === undefined) return;
+  async allow(pod: KubeObject, dryRun: boolean, signal: AbortSignal): Promise<void> {
+    const { namespace = '' } = pod.metadata;
+    const budgets = (await this.#reads.list(GROUP, RESOURCE, { namespace, fresh: true })) as readonly PodDisruptionBudget[];
+    const [first, another] = budgets.filter(({ spec }) => compileLabelSelector(spec.selector).matches(pod.metadata.labels ?? {}));
+    if (first === undefined) return;
     if (another !== undefined) {
       throw internalError(new Error('This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.'));
     }
-    if (budget.spec.unhealthyPodEvictionPolicy === 'AlwaysAllow' && !isReady(candidate)) return;
-    const selected = (await this.#reads.list('', 'pods', {
-      namespace,
-      fresh: true,
-      where: (other) => budgetsOf(other, [budget]).length > 0,
-    })) as readonly Pod[];
-    const expected = countsFromOwners(budget) ? await this.#expected(selected) : selected.length;
-
-    // From here on nothing waits: what is counted is what is allowed.
-    const state = budgetState(budget, selected, this.#gone(), expected);
-    const spare = state.currentHealthy - state.desiredHealthy;
-    // A Pod that serves nobody takes nothing from a budget that is met.
-    if (!isReady(candidate) && spare >= 0 && state.desiredHealthy > 0) return;
-    if (spare <= 0) throw exhausted(budget, state);
-    if (this.#allowed.size >= DISRUPTIONS_MAX) throw tooManyRequests('too many evictions are on their way', 10);
-    if (!dryRun) this.#allowed.set(uid, this.#clock.monotonicMs() + DISRUPTION_MS);
-  }
-
-  /** Allowed Pods that still count as gone; forgets the others. */
-  #gone(): ReadonlySet<string> {
-    const nowMs = this.#clock.monotonicMs();
-    for (const [uid, untilMs] of this.#allowed) if (untilMs <= nowMs) this.#allowed.delete(uid);
-    return new Set(this.#allowed.keys());
-  }
-
-  /** How many Pods the owners of `selected` want together; a Pod without a scaled owner stands for itself. */
-  async #expected(selected: readonly Pod[]): Promise<number> {
-    const owners = new Map<string, Promise<number>>();
-    let alone = 0;
-    for (const pod of selected) {
-      const owner = pod.metadata.ownerReferences?.find(({ controller }) => controller === true);
-      const place = owner === undefined ? undefined : SCALED[owner.kind];
-      if (owner === undefined || place === undefined) alone += 1;
-      else if (!owners.has(owner.uid)) owners.set(owner.uid, this.#replicasOf(place, pod.metadata.namespace, owner.name));
+    let budget: PodDisruptionBudget = first;
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      if (takesNothing(budget, pod as Pod)) return;
+      const status = taken(budget, pod.metadata.name, rfc3339Seconds(this.#clock.now()));
+      if (dryRun) return;
+      const outcome = await this.#statuses.swap(GROUP, RESOURCE, budget, status as unknown as JsonObject, signal);
+      if (outcome.kind === 'swapped' || outcome.winner === undefined) return;
+      budget = outcome.winner as PodDisruptionBudget;
     }
-    const wanted = await Promise.all(owners.values());
-    return wanted.reduce((sum, replicas) => sum + replicas, alone);
-  }
-
-  async #replicasOf(
-    { group, resource }: { group: string; resource: string },
-    namespace: string | undefined,
-    name: string,
-  ): Promise<number> {
-    const owner = await this.#reads.get(group, resource, namespace, name);
-    const replicas = (owner as { readonly spec?: { readonly replicas?: number } } | undefined)?.spec?.replicas;
-    return replicas ?? 0;
+    throw tooManyRequests(`couldn't update PodDisruptionBudget ${JSON.stringify(budget.metadata.name)} due to conflicts`, RETRY_SECONDS);
   }
 }
 
-function exhausted(budget: PodDisruptionBudget, { currentHealthy, desiredHealthy }: BudgetState): StatusError {
-  const { status } = tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0);
-  const cause: StatusCause = {
-    reason: 'DisruptionBudget',
-    message: `The disruption budget ${budget.metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`,
+/** A Pod that serves nobody takes nothing from a budget that is met, or that does not care. */
+function takesNothing({ spec, status }: PodDisruptionBudget, pod: Pod): boolean {
+  if (isReady(pod)) return false;
+  if (spec.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true;
+  const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
+  return currentHealthy >= desiredHealthy && desiredHealthy > 0;
+}
+
+/** The status once the Pod may go. Pure. @throws {StatusError} TooManyRequests: there is no allowance, or it is not known yet. */
+function taken({ metadata, status }: PodDisruptionBudget, podName: string, now: string): PodDisruptionBudgetStatus {
+  const { observedGeneration = 0, disruptionsAllowed = 0, disruptedPods = {}, currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
+  if (observedGeneration < (metadata.generation ?? 0))
+    throw refused(`The disruption budget ${metadata.name} is still being processed by the server.`, RETRY_SECONDS);
+  if (disruptionsAllowed < 0)
+    throw forbiddenRequest({ group: GROUP, resource: RESOURCE }, metadata.name, 'pdb disruptions allowed is negative');
+  if (Object.keys(disruptedPods).length > DISRUPTED_MAX)
+    throw forbiddenRequest(
+      { group: GROUP, resource: RESOURCE },
+      metadata.name,
+      'DisruptedPods map too big - too many evictions not confirmed by PDB controller',
+    );
+  if (disruptionsAllowed === 0)
+    throw refused(`The disruption budget ${metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`, 0);
+  return {
+    ...status,
+    disruptionsAllowed: disruptionsAllowed - 1,
+    disruptedPods: { ...disruptedPods, [podName]: now },
+    // It says of the number only whether it is zero.
+    conditions: (status?.conditions ?? []).map((condition) =>
+      condition.type === 'DisruptionAllowed' && disruptionsAllowed === 1
+        ? { ...condition, status: 'False', reason: 'InsufficientPods', lastTransitionTime: now }
+        : condition,
+    ),
   };
-  return new StatusError({ ...status, details: { causes: [cause] } });
+}
+
+function refused(message: string, retrySeconds: number): StatusError {
+  const { status } = tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", retrySeconds);
+  const cause: StatusCause = { reason: 'DisruptionBudget', message };
+  return new StatusError({ ...status, details: { ...status.details, causes: [cause] } });
+}
+
+function isReady({ status }: Pod): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
 }

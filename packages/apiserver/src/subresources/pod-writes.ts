@@ -72,13 +72,21 @@ function bound(pod: JsonObject, nodeName: string, labels: JsonObject, annotation
   spec.nodeName = nodeName;
   if (Object.keys(annotations).length > 0) meta.annotations = { ...section(meta, 'annotations'), ...annotations };
   if (Object.keys(labels).length > 0) meta.labels = { ...section(meta, 'labels'), ...labels };
+  return withCondition(pod, { type: 'PodScheduled' }, now);
+}
+
+/** What workload controllers tell evictions from failures by. */
+const EVICTED = { type: 'DisruptionTarget', reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting' };
+
+/** The Pod with a condition that holds since now. */
+function withCondition(pod: JsonObject, condition: JsonObject, now: string): JsonObject {
   const status = section(pod, 'status');
   const conditions = Array.isArray(status.conditions) ? status.conditions : [];
-  const generation = meta.generation;
+  const { generation } = metaOf(pod);
   status.conditions = [
-    ...conditions.filter((condition) => (condition as JsonObject).type !== 'PodScheduled'),
+    ...conditions.filter((other) => (other as JsonObject).type !== condition.type),
     {
-      type: 'PodScheduled',
+      ...condition,
       status: 'True',
       lastProbeTime: null,
       lastTransitionTime: now,
@@ -90,7 +98,7 @@ function bound(pod: JsonObject, nodeName: string, labels: JsonObject, annotation
 }
 
 /** POST `pods/NAME/eviction`: a delete that PodDisruptionBudgets may refuse. */
-export function evictionHandler({ router, writer, reader, admission, kinds, book, eviction }: SubresourceDeps): ResourceHandler {
+export function evictionHandler({ router, writer, reader, admission, kinds, book, clock, eviction }: SubresourceDeps): ResourceHandler {
   return async (call) => {
     const pods = kinds.resource('', 'v1', 'pods');
     if (call.info.verb !== 'create' || pods === undefined) throw unsupportedMethod(PODS);
@@ -102,6 +110,17 @@ export function evictionHandler({ router, writer, reader, admission, kinds, book
     await admitBody(admission, target, { kind: EVICTION, operation: 'CREATE', object: body }, options);
     const { object: pod } = await reader.get(target, undefined);
     if (needsGuard(pod)) await eviction?.allow(pod, options.dryRun, call.signal);
+    if (!options.dryRun) {
+      const writing = parseWriteOptions(call.request.query, call.request.headers['user-agent'] ?? '', 'UpdateOptions');
+      await writer.change(target, writing, {
+        part: 'any',
+        trusted: true,
+        admitted: true,
+        retries: true,
+        preconditions: { uid: pod.metadata.uid },
+        transform: (stored) => withCondition(stored, EVICTED, rfc3339Seconds(clock.now())),
+      });
+    }
     await writer.delete(target, { ...options, preconditions: { uid: pod.metadata.uid, ...options.preconditions } }, true);
     return jsonResponse(201, { ...successStatus({}), details: undefined, code: 201 });
   };
