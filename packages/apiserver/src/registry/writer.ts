@@ -232,6 +232,7 @@ export class Writer {
           const value = encodeStored(await toStored(call.kind, object, call.signal));
           const revision = await store.append({ kind: 'put', key, value }, 0 as Revision, 'durable', call.signal);
           meta.resourceVersion = String(revision);
+          await this.#hooks(call)?.afterCreate?.(object as unknown as KubeObject);
           return { object: fromStorage(call.kind, object), created: true };
         } catch (error) {
           this.#winnerOf(error);
