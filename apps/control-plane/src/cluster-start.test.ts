@@ -24,6 +24,7 @@ import { runKeptObjects } from './kept-objects.ts';
 const facts = {
   apiServiceIP: '10.43.0.1',
   dnsServiceIP: '10.43.0.10',
+  serviceCIDRs: ['10.43.0.0/16'],
   advertiseAddress: '192.0.2.1',
   apiPort: 6443,
   clusterCA: 'CA',

@@ -89,6 +89,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const facts = {
     apiServiceIP,
     dnsServiceIP: config.dnsAddress,
+    serviceCIDRs: [config.serviceCIDR],
     advertiseAddress: config.advertiseAddress,
     apiPort: config.port,
     clusterCA: pki.ca.certificatePem,

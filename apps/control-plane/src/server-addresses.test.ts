@@ -22,7 +22,15 @@ it('lists every server that renews its Lease, and takes out one that does not, o
     new ServerAddresses({
       client,
       refOf,
-      facts: { apiServiceIP: '10.43.0.1', dnsServiceIP: '10.43.0.10', advertiseAddress, apiPort: 6443, clusterCA: '', frontProxyCA: '' },
+      facts: {
+        apiServiceIP: '10.43.0.1',
+        dnsServiceIP: '10.43.0.10',
+        serviceCIDRs: ['10.43.0.0/16'],
+        advertiseAddress,
+        apiPort: 6443,
+        clusterCA: '',
+        frontProxyCA: '',
+      },
       clock,
       log: silentLogger,
     });

@@ -831,6 +831,7 @@ export { type Decoded, DecodeError, decodeBySchema } from './schema/decode.ts';
 export { validateRequired } from './schema/required-fields.ts';
 export { decodeStructural } from './schema/structural.ts';
 export { validateNode, validateStructural } from './schema/structural-validation.ts';
+export { type AddressHolder, addressHolder, serviceAddress } from './service-address.ts';
 export {
   alreadyExists,
   applyConflict,

@@ -17,6 +17,8 @@ export { podGcController } from './pod-gc/pod-gc-controller.ts';
 export { replicaSetController, replicationControllerController } from './replicaset/replicaset-controller.ts';
 export { resourceQuotaController } from './resourcequota/resource-quota-controller.ts';
 export { rootCaPublisher } from './root-ca/root-ca-publisher.ts';
+export { serviceAddressController } from './service-range/service-address-controller.ts';
+export { serviceCidrController } from './service-range/service-cidr-controller.ts';
 export { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
 export { pvProtectionController } from './storage-protection/pv-protection-controller.ts';
 export { pvcProtectionController } from './storage-protection/pvc-protection-controller.ts';

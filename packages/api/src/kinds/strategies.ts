@@ -7,6 +7,7 @@ import * as admission from './cluster/admission-validation.ts';
 import * as clusterDefaults from './cluster/cluster-defaults.ts';
 import { validateCustomResourceDefinition, validateCustomResourceDefinitionUpdate } from './cluster/custom-resource-validation.ts';
 import * as policy from './cluster/policy-validation.ts';
+import * as range from './cluster/service-range-validation.ts';
 import * as storage from './cluster/storage-validation.ts';
 import {
   mergeStringData,
@@ -189,6 +190,9 @@ export const strategies = {
     validate: policy.validateNetworkPolicy,
   }),
   ipAddress: combine(ANY_UPDATE, {
+    checkName: range.checkAddressName,
+    validate: range.validateIPAddress,
+    validateUpdate: range.validateIPAddressUpdate,
     selectableFields: (address) => ({
       'spec.parentRef.group': stringAt(address, 'spec', 'parentRef', 'group'),
       'spec.parentRef.resource': stringAt(address, 'spec', 'parentRef', 'resource'),
@@ -196,7 +200,10 @@ export const strategies = {
       'spec.parentRef.name': stringAt(address, 'spec', 'parentRef', 'name'),
     }),
   }),
-  serviceCIDR: combine(lifecycle({ status: true }), ANY_UPDATE),
+  serviceCIDR: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    validate: range.validateServiceCIDR,
+    validateUpdate: range.validateServiceCIDRUpdate,
+  }),
   storageClass: combine(ANY_UPDATE, {
     defaults: clusterDefaults.defaultStorageClass,
     validate: storage.validateStorageClass,

@@ -9,6 +9,8 @@ export interface BootstrapFacts {
   /** First address of the Service range: the `kubernetes` Service. */
   readonly apiServiceIP: string;
   readonly dnsServiceIP: string;
+  /** Where Services get their addresses from: one range, or one of each family. */
+  readonly serviceCIDRs: readonly string[];
   /** Where API servers really answer, for the Service's endpoints. */
   readonly advertiseAddress: string;
   readonly apiPort: number;
@@ -24,7 +26,9 @@ export function bootstrapObjects(facts: BootstrapFacts): readonly DefaultObject[
   return [
     ...namespaces.map((name): DefaultObject => ({ object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name } } })),
     ...defaultRoles(),
-    ...[...priorityClasses(), kubernetesService(facts), dnsService(facts)].map((object): DefaultObject => ({ object })),
+    ...[...priorityClasses(), serviceRange(facts), kubernetesService(facts), dnsService(facts)].map(
+      (object): DefaultObject => ({ object }),
+    ),
   ];
 }
 
@@ -56,6 +60,11 @@ export function kubernetesEndpoints(
       ports: [{ name: 'https', port: apiPort, protocol: 'TCP' }],
     },
   ];
+}
+
+/** Says where addresses come from, to whoever asks; a controller says that it is ready. */
+function serviceRange({ serviceCIDRs }: BootstrapFacts): JsonObject {
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR', metadata: { name: 'kubernetes' }, spec: { cidrs: [...serviceCIDRs] } };
 }
 
 function kubernetesService({ apiServiceIP, apiPort }: BootstrapFacts): JsonObject {

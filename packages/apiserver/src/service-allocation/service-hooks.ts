@@ -3,9 +3,10 @@ import type { Clock, Random } from '@dure/foundation';
 import type { Store } from '@dure/store';
 import type { KindHooks, Rollback } from '../registry/kind-hooks.ts';
 import { metaText, section, setOrRemove } from '../registry/object-meta.ts';
-import { objectKey } from '../registry/storage-key.ts';
+import { objectKey, resourcePrefix } from '../registry/storage-key.ts';
 import { decodeStored } from '../registry/stored-object.ts';
-import { type ClaimOwner, Claims } from './claims.ts';
+import { addressClaims } from './address-claims.ts';
+import { type ClaimOwner, Claims, plainClaims } from './claims.ts';
 import { canonicalAddress, familyOf, type IpFamily, type IpRange, parseIpRange } from './ip-range.ts';
 
 export interface ServiceAllocationOptions {
@@ -49,8 +50,9 @@ class ServiceAllocator {
       const entry = await store.get(objectKey('', 'services', namespace, name));
       return entry !== undefined && metaText(decodeStored(entry.value, entry.modifiedAt), 'uid') === uid;
     };
-    this.#addresses = new Claims(store, '/registry/ranges/serviceips/', clock, exists);
-    this.#ports = new Claims(store, '/registry/ranges/servicenodeports/', clock, exists);
+    const addresses = resourcePrefix('networking.k8s.io', 'ipaddresses');
+    this.#addresses = new Claims(store, addresses, addressClaims(random), clock, exists);
+    this.#ports = new Claims(store, '/registry/ranges/servicenodeports/', plainClaims, clock, exists);
   }
 
   /** Completes `service`'s addresses and ports; the result gives back what was newly claimed. @throws {StatusError} Invalid. */
