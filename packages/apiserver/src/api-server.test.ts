@@ -414,6 +414,10 @@ describe('what the server says of itself', () => {
     });
     expect(binary.headers['content-type']).toContain('protobuf');
     expect(binary.text.length).toBeGreaterThan(100_000);
+    const newer = await client.send('GET', index.paths['apis/apps/v1'].serverRelativeURL, {
+      headers: { accept: 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf' },
+    });
+    expect([newer.status, newer.headers['content-type']]).toEqual([200, 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf']);
   });
 });
 

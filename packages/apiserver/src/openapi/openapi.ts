@@ -5,14 +5,18 @@ import { type ApiResponse, encodedDocument, jsonResponse } from '../http/exchang
 import type { PathHandler } from '../request/call.ts';
 import { unknownPath } from '../request/status-response.ts';
 import { groupVersionPath, serverPaths } from './discovery-operations.ts';
+import { encodeDocument } from './document-protobuf.ts';
 import { NOTHING_ELSEWHERE, type OpenApiElsewhere } from './elsewhere.ts';
 import { renderPaths } from './paths.ts';
-import { renderSchemas } from './schemas.ts';
+import { type Dialect, renderSchemas } from './schemas.ts';
 import { mergeSwagger } from './swagger-merge.ts';
 import { encodeSwagger } from './swagger-protobuf.ts';
 
-const SWAGGER_PROTOBUF = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-const V3_PROTOBUF = 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf';
+/** How clients ask for protobuf; those that were made later know the second form, in which it is answered. */
+const PROTOBUF: Readonly<Record<Dialect, readonly [asked: string, answered: string]>> = {
+  v2: ['application/com.github.proto-openapi.spec.v2@v1.0+protobuf', 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'],
+  v3: ['application/com.github.proto-openapi.spec.v3@v1.0+protobuf', 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf'],
+};
 
 interface Rendered {
   readonly bytes: Uint8Array;
@@ -48,11 +52,23 @@ export class OpenApi {
 
   /** One group version, by its path (`api/v1`, `apis/apps/v1`). */
   v3(path: string): Rendered | undefined {
+    const document = this.#document(path);
+    return document === undefined ? undefined : this.#keep(path, () => Buffer.from(JSON.stringify(document())));
+  }
+
+  /** The same as protobuf. It is the same document, and so has the same hash. */
+  v3Protobuf(path: string): Rendered | undefined {
+    const [document, json] = [this.#document(path), this.v3(path)];
+    if (document === undefined || json === undefined) return undefined;
+    return { ...this.#keep(`${path} pb`, () => encodeDocument(document())), hash: json.hash };
+  }
+
+  #document(path: string): (() => JsonObject) | undefined {
     const [root, ...rest] = path.split('/');
     const group = root === 'apis' ? (rest[0] ?? '') : '';
     const version = (root === 'apis' ? rest[1] : rest[0]) ?? '';
     if (!this.#groupVersions().some((known) => known === path)) return undefined;
-    return this.#keep(path, () => {
+    return () => {
       const paths: JsonObject = groupVersionPath(group, version, 'v3');
       for (const definition of this.#kinds.list()) {
         if (definition.group !== group) continue;
@@ -60,7 +76,7 @@ export class OpenApi {
           if (served.served && served.name === version) Object.assign(paths, renderPaths(definition, served, this.#book, 'v3'));
         }
       }
-      const document = {
+      return {
         openapi: '3.0.0',
         info: { title: 'Kubernetes', version: this.#version },
         paths,
@@ -71,8 +87,7 @@ export class OpenApi {
           },
         },
       };
-      return Buffer.from(JSON.stringify(document));
-    });
+    };
   }
 
   /** Which documents there are, with addresses that change when they do. */
@@ -137,10 +152,8 @@ export function openApiHandler(openApi: OpenApi, elsewhere: OpenApiElsewhere = N
     const path = info.path.replace(/\/$/, '');
     const accept = parseAccept(request.headers.accept ?? '');
     if (path === '/openapi/v2') {
-      // The first that is known counts; everything else gets JSON.
-      const wanted = accept.find(({ type }) => [SWAGGER_PROTOBUF, 'application/json', '*/*'].includes(type))?.type;
-      return wanted === SWAGGER_PROTOBUF
-        ? respond(openApi.v2Protobuf(), 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf', request.headers)
+      return wantsProtobuf(accept, 'v2')
+        ? respond(openApi.v2Protobuf(), PROTOBUF.v2[1], request.headers)
         : respond(openApi.v2(), 'application/json', request.headers);
     }
     if (path === '/openapi/v3') return jsonResponse(200, openApi.index());
@@ -154,8 +167,9 @@ export function openApiHandler(openApi: OpenApi, elsewhere: OpenApiElsewhere = N
         body: { kind: 'document', document: encodedDocument(bytes) },
       };
     }
-    if (accept.length > 0 && accept.every(({ type }) => type === V3_PROTOBUF)) throw unknownPath();
-    const document = openApi.v3(path.replace('/openapi/v3/', ''));
+    const name = path.replace('/openapi/v3/', '');
+    const isProtobuf = wantsProtobuf(accept, 'v3');
+    const document = isProtobuf ? openApi.v3Protobuf(name) : openApi.v3(name);
     if (document === undefined) throw unknownPath();
     const asked = request.query.get('hash');
     const cache: Record<string, string> =
@@ -163,8 +177,14 @@ export function openApiHandler(openApi: OpenApi, elsewhere: OpenApiElsewhere = N
     if (asked !== null && asked !== document.hash) {
       return { status: 301, headers: { location: `${path}?hash=${document.hash}` }, body: { kind: 'empty' } };
     }
-    return respond(document, 'application/json', request.headers, cache);
+    return respond(document, isProtobuf ? PROTOBUF.v3[1] : 'application/json', request.headers, cache);
   };
+}
+
+/** The first type that is known counts; everything else gets JSON. */
+function wantsProtobuf(accept: readonly { readonly type: string }[], dialect: Dialect): boolean {
+  const wanted = accept.find(({ type }) => [...PROTOBUF[dialect], 'application/json', '*/*'].includes(type))?.type;
+  return wanted !== undefined && PROTOBUF[dialect].includes(wanted);
 }
 
 function respond(

@@ -1,20 +1,29 @@
-import type { Json, JsonObject } from '@dure/api';
-import protobuf from 'protobufjs/minimal.js';
-import { renderYaml } from '../encoding/yaml-text.ts';
-
-const { Writer } = protobuf;
-type WireWriter = InstanceType<typeof Writer>;
-
-const BYTES = 2;
-const VARINT = 0;
-const DOUBLE = 1;
+import type { JsonObject } from '@dure/api';
+import {
+  any,
+  choice,
+  double,
+  encoded,
+  extensions,
+  flag,
+  integer,
+  list,
+  message,
+  named,
+  object,
+  text,
+  type WireWriter,
+} from './gnostic-wire.ts';
 
 /**
  * A Swagger 2.0 document in gnostic's protobuf form, which Go clients ask for: field numbers are those of its OpenAPIv2.proto.
  * Only what our documents contain is written. @see https://github.com/google/gnostic-models
  */
 export function encodeSwagger(document: JsonObject): Uint8Array {
-  const writer = Writer.create();
+  return encoded((writer) => swagger(writer, document));
+}
+
+function swagger(writer: WireWriter, document: JsonObject): void {
   text(writer, 1, document.swagger);
   const info = object(document.info);
   message(writer, 2, (inner) => {
@@ -44,7 +53,6 @@ export function encodeSwagger(document: JsonObject): Uint8Array {
       );
     }
   });
-  return writer.finish();
 }
 
 function pathItem(writer: WireWriter, item: JsonObject): void {
@@ -127,8 +135,7 @@ function schemaNode(writer: WireWriter, schema: JsonObject): void {
     ['maximum', 7],
     ['minimum', 9],
   ] as const) {
-    const value = schema[field];
-    if (typeof value === 'number') writer.uint32((number << 3) | DOUBLE).double(value);
+    double(writer, number, schema[field]);
   }
   flag(writer, 8, schema.exclusiveMaximum);
   flag(writer, 10, schema.exclusiveMinimum);
@@ -140,15 +147,14 @@ function schemaNode(writer: WireWriter, schema: JsonObject): void {
     ['maxProperties', 17],
     ['minProperties', 18],
   ] as const) {
-    const value = schema[field];
-    if (typeof value === 'number') writer.uint32((number << 3) | VARINT).int64(value);
+    integer(writer, number, schema[field]);
   }
   text(writer, 13, schema.pattern);
   flag(writer, 16, schema.uniqueItems);
   for (const name of list(schema.required)) text(writer, 19, name);
   for (const value of list(schema.enum)) any(writer, 20, value);
   const { additionalProperties } = schema;
-  if (typeof additionalProperties === 'boolean') message(writer, 21, (item) => item.uint32((2 << 3) | VARINT).bool(additionalProperties));
+  if (typeof additionalProperties === 'boolean') message(writer, 21, (item) => choice(item, 2, additionalProperties));
   else if (additionalProperties !== undefined)
     message(writer, 21, (item) => message(item, 1, (inner) => schemaNode(inner, object(additionalProperties))));
   if (schema.type !== undefined) message(writer, 22, (inner) => text(inner, 1, schema.type));
@@ -156,44 +162,4 @@ function schemaNode(writer: WireWriter, schema: JsonObject): void {
   for (const part of list(schema.allOf)) message(writer, 24, (inner) => schemaNode(inner, object(part)));
   if (schema.properties !== undefined) message(writer, 25, (inner) => schemas(inner, object(schema.properties)));
   extensions(writer, 31, schema);
-}
-
-/** Everything `x-...`, each as YAML text, as gnostic keeps them. */
-function extensions(writer: WireWriter, number: number, value: JsonObject): void {
-  for (const [name, extension] of Object.entries(value)) {
-    if (name.startsWith('x-')) named(writer, number, name, (inner) => text(inner, 2, renderYaml(extension)));
-  }
-}
-
-function any(writer: WireWriter, number: number, value: Json | undefined): void {
-  if (value !== undefined) message(writer, number, (inner) => text(inner, 2, renderYaml(value)));
-}
-
-function named(writer: WireWriter, number: number, name: string, write: (value: WireWriter) => void): void {
-  message(writer, number, (pair) => {
-    text(pair, 1, name);
-    message(pair, 2, write);
-  });
-}
-
-function message(writer: WireWriter, number: number, write: (inner: WireWriter) => void): void {
-  const inner = Writer.create();
-  write(inner);
-  writer.uint32((number << 3) | BYTES).bytes(inner.finish());
-}
-
-function text(writer: WireWriter, number: number, value: Json | undefined): void {
-  if (typeof value === 'string' && value !== '') writer.uint32((number << 3) | BYTES).string(value);
-}
-
-function flag(writer: WireWriter, number: number, value: Json | undefined): void {
-  if (value === true) writer.uint32((number << 3) | VARINT).bool(true);
-}
-
-function object(value: Json | undefined): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
-}
-
-function list(value: Json | undefined): Json[] {
-  return Array.isArray(value) ? value : [];
 }
