@@ -26,8 +26,8 @@ export async function expressionInput(
     namespace && !isNamespace ? seen.namespaceObject() : undefined,
   ]);
   return new Map<string, CelValue>([
-    ['object', object === undefined ? null : untypedValue(object)],
-    ['oldObject', oldObject === undefined ? null : untypedValue(oldObject)],
+    ['object', object === undefined ? null : seen.values.of(object, undefined)],
+    ['oldObject', oldObject === undefined ? null : seen.values.of(oldObject, undefined)],
     ['request', untypedValue(requestOf(seen, match) as JsonObject)],
     ['namespaceObject', holder === undefined ? null : namespaceValue(holder as unknown as JsonObject)],
     ['authorizer', authorizerValue(oracle)],

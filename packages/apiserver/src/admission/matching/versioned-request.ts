@@ -8,6 +8,7 @@ import {
   kindAt,
   type SchemaBook,
   type SchemaNode,
+  SchemaValues,
   type ServedKind,
 } from '@dure/api';
 import type { AdmissionRequest } from '../../contract/admission.ts';
@@ -56,6 +57,8 @@ export class VersionedRequest {
   readonly asked: Match;
   /** As upstream tells it: a Namespace lies in itself. */
   readonly namespace: string;
+  /** Objects as expressions see them, each made once however many expressions look at it. */
+  readonly values = new SchemaValues();
   readonly #deps: VersionedRequestDeps;
   readonly #signal: AbortSignal;
   readonly #subject: RuleSubject;
