@@ -54,6 +54,10 @@ describe('YAML text', () => {
     expect(repeatedYamlKey(text)).toBe('yaml: unmarshal errors:\n  line 4: key "c d" already set in map');
     expect(repeatedYamlKey('{"a": 1,\n "a": 2}')).toBe('yaml: unmarshal errors:\n  line 2: key "a" already set in map');
     expect(repeatedYamlKey('a: 1\nb: 1\n')).toBeUndefined();
+    expect(parseYaml('{a: yes, "b": 0x10}')).toEqual({ a: true, b: 16 });
+    expect(parseYaml('{"a": "yes", "b": 16}')).toEqual({ a: 'yes', b: 16 });
+    expect(repeatedYamlKey('{"a": {"k": 1}, "b": {"k": 1}}')).toBeUndefined();
+    expect(repeatedYamlKey('{a: 1, a: 2}')).toContain('key "a" already set in map');
   });
 
   it('refuses aliases that multiply', () => {

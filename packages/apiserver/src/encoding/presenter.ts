@@ -3,8 +3,9 @@ import type { Clock } from '@dure/foundation';
 import type { Encodable } from '../http/exchange.ts';
 import { fromStorage } from '../registry/conversion.ts';
 import type { ListResult, WatchItem } from '../registry/reader.ts';
-import { deepFreeze, type StoredObject, splicedParts, spliceRevision } from '../registry/stored-object.ts';
+import { deepFreeze, type StoredObject, spliceRevision } from '../registry/stored-object.ts';
 import type { EncodingCache } from './encoding-cache.ts';
+import { joinList } from './json-list.ts';
 import type { OutputForm } from './media-type.ts';
 import type { ProtobufCodec } from './protobuf-codec.ts';
 import { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from './table.ts';
@@ -24,7 +25,6 @@ export interface Presentation {
 }
 
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
-const COMMA = Buffer.from(',');
 const NEWLINE = Buffer.from('\n');
 
 /** Turns stored objects, lists and watch items into what goes over the wire, sharing encodings where many want the same. */
@@ -65,14 +65,10 @@ export class Presenter {
       value: () => deepFreeze(listObject(show.kind, metadata, objects())),
       bytes: () => {
         const head = JSON.stringify(listObject(show.kind, metadata, [])).slice(0, -2);
-        const parts: Uint8Array[] = [Buffer.from(head)];
-        for (const [index, stored] of result.objects.entries()) {
-          if (index > 0) parts.push(COMMA);
-          if (isShownAsStored(show.kind, stored)) parts.push(...splicedParts(stored.stored, stored.revision));
-          else parts.push(this.#json(stored, show.kind));
-        }
-        parts.push(Buffer.from(']}\n'));
-        return Buffer.concat(parts);
+        return joinList(
+          head,
+          result.objects.map((stored) => (isShownAsStored(show.kind, stored) ? stored : this.#json(stored, show.kind))),
+        );
       },
     };
   }

@@ -15,18 +15,31 @@ export function encodeStored(object: JsonObject): Uint8Array {
   return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: kept, ...rest }));
 }
 
-/** The object as clients see it, in pieces: what stands before the revision, the revision, and what stands after it. */
-export function splicedParts(stored: Uint8Array, revision: Revision): readonly [Uint8Array, Uint8Array, Uint8Array] {
-  const bytes = asBuffer(stored);
-  const at = bytes.indexOf(METADATA_OPENING) + METADATA_OPENING.length;
-  if (at < METADATA_OPENING.length) throw unreadable(stored, new Error('splice: stored bytes have no metadata'));
-  // Metadata always holds a name at least, so a comma is right.
-  return [bytes.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`, 'latin1'), bytes.subarray(at)];
+/** Bytes of the object as clients see it. */
+export function splicedLength(stored: Uint8Array, revision: Revision): number {
+  return stored.length + revisionField(revision).length;
 }
 
-/** The same in one piece. */
+/** Writes the object as clients see it into `target` from `start` on. @returns Where it ends. */
+export function writeSpliced(target: Buffer, start: number, stored: Uint8Array, revision: Revision): number {
+  const bytes = asBuffer(stored);
+  const cut = bytes.indexOf(METADATA_OPENING) + METADATA_OPENING.length;
+  if (cut < METADATA_OPENING.length) throw unreadable(stored, new Error('splice: stored bytes have no metadata'));
+  let at = start + bytes.copy(target, start, 0, cut);
+  at += target.write(revisionField(revision), at, 'latin1');
+  return at + bytes.copy(target, at, cut);
+}
+
+/** The object as clients see it. */
 export function spliceRevision(stored: Uint8Array, revision: Revision): Uint8Array {
-  return Buffer.concat(splicedParts(stored, revision));
+  const target = Buffer.allocUnsafe(splicedLength(stored, revision));
+  writeSpliced(target, 0, stored, revision);
+  return target;
+}
+
+/** Metadata always holds a name at least, so a comma is right. */
+function revisionField(revision: Revision): string {
+  return `"resourceVersion":"${revision}",`;
 }
 
 /** Decodes stored bytes into a private, mutable object that carries its revision. */
