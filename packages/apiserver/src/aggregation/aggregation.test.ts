@@ -166,6 +166,29 @@ describe('an APIService', () => {
   });
 });
 
+describe('a condition', () => {
+  it('that another server of the store wrote is not contradicted at once', async () => {
+    const written = { type: 'Available', status: 'False', reason: 'Other', message: 'not from here' };
+    const before = extension.seen.length;
+    const patched = await client.send('PATCH', `${SERVICES}/${NAME}/status`, {
+      contentType: 'application/merge-patch+json',
+      body: { status: { conditions: [written] } },
+    });
+    expect(patched.status).toBe(200);
+    // Another APIService that changes after it shows that the event of this one was seen.
+    await client.send('POST', SERVICES, { body: apiService('v1.after.example.com', { name: 'none', port: 443 }) });
+    await available('v1.after.example.com', 'ServiceNotFound');
+    expect((await client.send('GET', `${SERVICES}/${NAME}`)).json.status.conditions).toMatchObject([written]);
+    expect(extension.seen.length).toBe(before);
+    await remove('v1.after.example.com');
+    await client.send('PATCH', `${SERVICES}/${NAME}`, {
+      contentType: 'application/merge-patch+json',
+      body: { spec: { versionPriority: 199 } },
+    });
+    await available(NAME, 'Passed');
+  });
+});
+
 describe('a request for an aggregated group version', () => {
   it('reaches the server with the user that this one authenticated, and nothing that the client says of itself', async () => {
     const made = await client.send('POST', FLUNDERS, {
@@ -289,7 +312,7 @@ describe('discovery', () => {
     extension.isBroken = true;
     await client.send('PATCH', `${SERVICES}/${NAME}`, {
       contentType: 'application/merge-patch+json',
-      body: { metadata: { labels: { looked: 'again' } } },
+      body: { spec: { versionPriority: 201 } },
     });
     expect((await available(NAME, 'FailedDiscoveryCheck')).status).toBe('False');
     const { items } = (await client.send('GET', '/apis', { headers: AGGREGATED })).json;

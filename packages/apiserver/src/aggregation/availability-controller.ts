@@ -1,4 +1,4 @@
-import { type JsonObject, type KindRegistry, objectAt, StatusError, semanticEqual } from '@dure/api';
+import { equalJson, type JsonObject, type KindRegistry, type KubeObject, objectAt, StatusError, semanticEqual } from '@dure/api';
 import { type Clock, isAbort, type Logger, messageOf, retryDelayMs, rfc3339Seconds } from '@dure/foundation';
 import type { ObjectReader } from '../contract/object-reader.ts';
 import { SYSTEM_USER } from '../contract/user.ts';
@@ -65,7 +65,11 @@ export class AvailabilityController {
   async run(signal: AbortSignal): Promise<void> {
     const { group, resource } = API_SERVICES;
     await Promise.all([
-      this.#follow(group, resource, signal, ({ object }) => this.#mark(object.object.metadata.name, signal)),
+      this.#follow(group, resource, signal, ({ deleted, object, previous }) => {
+        // What servers write of each other must not make them answer each other: one may reach what another does not.
+        if (!deleted && previous !== undefined && equalJson(specOf(object.object), specOf(previous.object))) return;
+        this.#mark(object.object.metadata.name, signal);
+      }),
       this.#follow('', 'services', signal, ({ object }) => {
         const { namespace, name } = object.object.metadata;
         this.#markBehind(namespace, name, signal);
@@ -108,7 +112,7 @@ export class AvailabilityController {
   async #recheck(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(RECHECK_MS, signal).catch(() => undefined);
-      if (!signal.aborted) for (const { name, target } of this.#deps.services.list()) if (target !== undefined) this.#mark(name, signal);
+      this.#markAll(signal);
     }
   }
 
@@ -239,4 +243,8 @@ export class AvailabilityController {
       if (!(error instanceof StatusError) || (error.reason !== 'NotFound' && error.reason !== 'Conflict')) throw error;
     }
   }
+}
+
+function specOf(object: KubeObject): JsonObject | undefined {
+  return objectAt(object as unknown as JsonObject, 'spec');
 }
