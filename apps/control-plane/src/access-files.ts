@@ -90,7 +90,7 @@ export async function openAccess(config: AccessConfig, deps: AccessFilesDeps): P
       path: config.encryptionFile,
       apply(text) {
         const parsed = parseEncryptionConfig(text);
-        if (encryption === undefined) encryption = new EncryptionAtRest(parsed);
+        if (encryption === undefined) encryption = scope.use(new EncryptionAtRest(parsed, clock));
         else encryption.configure(parsed);
       },
     });

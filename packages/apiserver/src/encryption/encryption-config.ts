@@ -1,4 +1,5 @@
-import { decodeConfigFile, FileFaults, fieldsOf, listOf, textOf } from '../config-files/config-file.ts';
+import { messageOf } from '@dure/foundation';
+import { decodeConfigFile, durationMsOf, type Fields, FileFaults, fieldsOf, listOf, textOf } from '../config-files/config-file.ts';
 import { CIPHERS, type CipherName } from './ciphers.ts';
 
 export interface EncryptionKey {
@@ -8,7 +9,18 @@ export interface EncryptionKey {
 
 export type EncryptionProvider =
   | { readonly kind: 'identity' }
+  | KmsProvider
   | { readonly kind: CipherName; readonly keys: readonly [EncryptionKey, ...EncryptionKey[]] };
+
+/** A KMS plugin, version 2. */
+export interface KmsProvider {
+  readonly kind: 'kms';
+  readonly name: string;
+  /** `unix:///path`. */
+  readonly endpoint: string;
+  /** Of one call. */
+  readonly timeoutMs: number;
+}
 
 /** The first provider writes, with its first key; all of them read. */
 export interface ResourceEncryption {
@@ -21,7 +33,8 @@ export interface ResourceEncryption {
 export type EncryptionConfig = readonly ResourceEncryption[];
 
 const KIND = { group: 'apiserver.config.k8s.io', versions: ['v1'], kind: 'EncryptionConfiguration' } as const;
-const PROVIDERS: readonly string[] = ['identity', ...Object.keys(CIPHERS)];
+const PROVIDERS: readonly string[] = ['identity', ...Object.keys(CIPHERS), 'kms'];
+const KMS_TIMEOUT_MS = 3000;
 
 /**
  * @throws {ConfigFileError} with every fault; none shows a secret.
@@ -50,6 +63,10 @@ export function parseEncryptionConfig(text: string): EncryptionConfig {
     if (first === undefined) faults.add(`${path}.providers`, 'Required value: at least one provider must be defined');
     return { resources, providers: [first ?? IDENTITY, ...others] as const };
   });
+  const plugins = parsed.flatMap(({ providers }) => providers).filter((provider) => provider.kind === 'kms');
+  for (const [index, { name }] of plugins.entries())
+    if (plugins.slice(0, index).some((other) => other.name === name))
+      faults.add('', `duplicate KMS provider name ${JSON.stringify(name)}, names must be unique`);
   faults.throwIfAny();
   return parsed;
 }
@@ -81,6 +98,7 @@ function parseProvider(provider: unknown, path: string, faults: FileFaults): Enc
     return IDENTITY;
   }
   if (kind === 'identity') return IDENTITY;
+  if (kind === 'kms') return parseKms(fieldsOf(fields.kms), `${path}.kms`, faults);
   const name = kind as CipherName;
   const keysPath = `${path}.${name}.keys`;
   const keys = listOf(fieldsOf(fields[name]).keys).map((key, index) => parseKey(key, `${keysPath}[${index}]`, name, faults));
@@ -93,6 +111,24 @@ function parseProvider(provider: unknown, path: string, faults: FileFaults): Enc
     return IDENTITY;
   }
   return { kind: name, keys: [first, ...others] };
+}
+
+function parseKms(kms: Fields, path: string, faults: FileFaults): KmsProvider {
+  faults.knowOnly(kms, path, ['apiVersion', 'name', 'endpoint', 'timeout']);
+  const [name, endpoint] = [textOf(kms.name), textOf(kms.endpoint)];
+  if (kms.apiVersion !== 'v2')
+    faults.add(`${path}.apiVersion`, `Invalid value: ${JSON.stringify(kms.apiVersion)}: unsupported apiVersion, expected v2`);
+  if (name === '') faults.add(`${path}.name`, 'Required value: name is a required field');
+  if (name.includes(':')) faults.add(`${path}.name`, `Invalid value: ${JSON.stringify(name)}: invalid provider name`);
+  if (!/^unix:\/\/\/./.test(endpoint)) faults.add(`${path}.endpoint`, `Invalid value: ${JSON.stringify(endpoint)}: expected unix:///PATH`);
+  let timeoutMs = KMS_TIMEOUT_MS;
+  try {
+    timeoutMs = durationMsOf(kms.timeout) ?? KMS_TIMEOUT_MS;
+    if (timeoutMs <= 0) throw new RangeError('should be a positive value');
+  } catch (error) {
+    faults.add(`${path}.timeout`, `Invalid value: ${JSON.stringify(kms.timeout)}: ${messageOf(error)}`);
+  }
+  return { kind: 'kms', name, endpoint, timeoutMs };
 }
 
 function parseKey(key: unknown, path: string, cipher: CipherName, faults: FileFaults): EncryptionKey {

@@ -22,7 +22,7 @@ const textOf = (value: Uint8Array): string => Buffer.from(value).toString('latin
 
 describe('providers', () => {
   it.each(['aescbc', 'aesgcm', 'secretbox'])('%s writes in its form and reads it back', async (name) => {
-    const sealer = new EncryptionAtRest(secretsBy({ [name]: { keys: [keyOf('key1', 1)] } }, { identity: {} }));
+    const sealer = new EncryptionAtRest(secretsBy({ [name]: { keys: [keyOf('key1', 1)] } }, { identity: {} }), systemClock);
     const stored = await sealer.seal(KEY, clear);
     expect(textOf(stored).startsWith(`k8s:enc:${name}:v1:key1:`)).toBe(true);
     expect(textOf(stored)).not.toContain('Secret');
@@ -32,7 +32,7 @@ describe('providers', () => {
   });
 
   it.each(['aesgcm', 'secretbox'])('%s notices each bit that changed', async (name) => {
-    const sealer = new EncryptionAtRest(secretsBy({ [name]: { keys: [keyOf('key1', 1)] } }));
+    const sealer = new EncryptionAtRest(secretsBy({ [name]: { keys: [keyOf('key1', 1)] } }), systemClock);
     const stored = await sealer.seal(KEY, clear);
     for (let at = `k8s:enc:${name}:v1:key1:`.length; at < stored.length; at += 1) {
       const changed = Uint8Array.from(stored);
@@ -43,7 +43,7 @@ describe('providers', () => {
   });
 
   it('aesgcm opens nothing that was copied from another key', async () => {
-    const sealer = new EncryptionAtRest(secretsBy({ aesgcm: { keys: [keyOf('key1', 1)] } }));
+    const sealer = new EncryptionAtRest(secretsBy({ aesgcm: { keys: [keyOf('key1', 1)] } }), systemClock);
     const stored = await sealer.seal(KEY, clear);
     await expect(sealer.open('/registry/secrets/default/b', stored)).rejects.toThrow(/does not open with key "key1"/);
   });
@@ -69,7 +69,7 @@ describe('keys', () => {
   const old = { aescbc: { keys: [keyOf('old', 1)] } };
 
   it('of any provider read, the first one writes, and what it did not write is stale', async () => {
-    const sealer = new EncryptionAtRest(secretsBy(old, { identity: {} }));
+    const sealer = new EncryptionAtRest(secretsBy(old, { identity: {} }), systemClock);
     const stored = await sealer.seal(KEY, clear);
     sealer.configure(secretsBy({ aesgcm: { keys: [keyOf('new', 2), keyOf('old', 1)] } }, old, { identity: {} }));
     expect(await sealer.open(KEY, stored)).toEqual({ value: clear, stale: true });
@@ -81,7 +81,7 @@ describe('keys', () => {
   });
 
   it('that are missing are named, by errors and by health', async () => {
-    const sealer = new EncryptionAtRest(secretsBy(old));
+    const sealer = new EncryptionAtRest(secretsBy(old), systemClock);
     const stored = await sealer.seal(KEY, clear);
     const { signal } = new AbortController();
     sealer.configure(secretsBy({ aescbc: { keys: [keyOf('new', 1)] } }));
@@ -100,7 +100,7 @@ describe('keys', () => {
   });
 
   it('are needed for clear text too where identity is not listed', async () => {
-    const sealer = new EncryptionAtRest(secretsBy(old));
+    const sealer = new EncryptionAtRest(secretsBy(old), systemClock);
     await expect(sealer.open(KEY, clear)).rejects.toThrow(/clear text/);
   });
 
@@ -113,7 +113,7 @@ describe('keys', () => {
       by('custom', 'pods.example.com'),
       by('rest', '*.*'),
     );
-    const sealer = new EncryptionAtRest(parseEncryptionConfig(config));
+    const sealer = new EncryptionAtRest(parseEncryptionConfig(config), systemClock);
     const nameAt = async (key: string) => /v1:(\w+):/.exec(textOf(await sealer.seal(key, clear)))?.[1];
     expect(await nameAt('/registry/configmaps/default/a')).toBeUndefined();
     expect(await nameAt('/registry/services/specs/default/a')).toBe('core');
@@ -129,7 +129,17 @@ describe('an EncryptionConfiguration', () => {
     ['no resources', file(), 'resources: Required value'],
     ['another kind', '{"kind":"Config"}', 'expected EncryptionConfiguration of apiserver.config.k8s.io/v1'],
     ['no provider', file({ resources: ['secrets'] }), 'resources[0].providers: Required value'],
-    ['a provider of upstream that is missing here', file({ resources: ['secrets'], providers: [{ kms: {} }] }), 'Unsupported value: "kms"'],
+    ['a provider of nobody', file({ resources: ['secrets'], providers: [{ rot13: {} }] }), 'Unsupported value: "rot13"'],
+    [
+      'the first version of KMS',
+      file({ resources: ['secrets'], providers: [{ kms: { apiVersion: 'v1' } }] }),
+      'unsupported apiVersion, expected v2',
+    ],
+    [
+      'a plugin that is elsewhere',
+      file({ resources: ['secrets'], providers: [{ kms: { apiVersion: 'v2', name: 'a', endpoint: 'tcp://a' } }] }),
+      'expected unix:///PATH',
+    ],
     ['two in one', file({ resources: ['a'], providers: [{ identity: {}, aescbc: {} }] }), 'exactly one of'],
     [
       'a short key',
@@ -184,7 +194,7 @@ describe('a server over an encrypted store', () => {
       await rm(directory, { recursive: true });
       const inner = await openEmbeddedStore({ directory, clock: systemClock, log: silentLogger, reserveBytes: 0 });
       await using store = encrypted
-        ? new SealedStore(inner, new EncryptionAtRest(secretsBy({ secretbox: { keys: [keyOf('k', 3)] } })))
+        ? new SealedStore(inner, new EncryptionAtRest(secretsBy({ secretbox: { keys: [keyOf('k', 3)] } }), systemClock))
         : inner;
       await writeSecret(store, marker);
       // Without encryption it must be found, or looking proves nothing.
@@ -194,7 +204,7 @@ describe('a server over an encrypted store', () => {
 
   it('says so where it was written encrypted and the server is not told', async () => {
     const store = openMemoryStore();
-    const encryption = new EncryptionAtRest(secretsBy({ aescbc: { keys: [keyOf('old', 1)] } }));
+    const encryption = new EncryptionAtRest(secretsBy({ aescbc: { keys: [keyOf('old', 1)] } }), systemClock);
     await new SealedStore(store, encryption).append({ kind: 'put', key: KEY, value: clear }, 0 as never, 'durable');
     await using server = await startTestServer(new KindRegistry(builtinKinds), { store });
     await using client = testClient(server);
@@ -206,7 +216,7 @@ describe('a server over an encrypted store', () => {
   it('writes a Secret anew with the new key when it is replaced by itself, and says which key is missing', async () => {
     const inner = openMemoryStore();
     const old = { aescbc: { keys: [keyOf('old', 1)] } };
-    const encryption = new EncryptionAtRest(secretsBy(old));
+    const encryption = new EncryptionAtRest(secretsBy(old), systemClock);
     await using server: TestServer = await startTestServer(new KindRegistry(builtinKinds), {
       store: new SealedStore(inner, encryption),
       healthChecks: [encryption.health],
