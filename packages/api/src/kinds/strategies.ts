@@ -6,6 +6,7 @@ import * as access from './cluster/access-validation.ts';
 import * as admission from './cluster/admission-validation.ts';
 import * as clusterDefaults from './cluster/cluster-defaults.ts';
 import { validateCustomResourceDefinition, validateCustomResourceDefinitionUpdate } from './cluster/custom-resource-validation.ts';
+import * as limits from './cluster/limits-validation.ts';
 import * as policy from './cluster/policy-validation.ts';
 import * as range from './cluster/service-range-validation.ts';
 import * as storage from './cluster/storage-validation.ts';
@@ -96,8 +97,12 @@ export const strategies = {
     conversion: Pick<KindVersion, 'toStorage' | 'fromStorage'>;
     columns: readonly TableColumn[];
   },
-  limitRange: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultLimitRange, validate: policy.validateLimitRange }),
-  resourceQuota: combine(lifecycle({ status: true }), ANY_UPDATE, { validate: policy.validateResourceQuota }),
+  limitRange: combine(ANY_UPDATE, UPSERT, { defaults: coreDefaults.defaultLimitRange, validate: limits.validateLimitRange }),
+  resourceQuota: combine(lifecycle({ status: true }), ANY_UPDATE, {
+    validate: limits.validateResourceQuota,
+    validateUpdate: limits.validateResourceQuotaUpdate,
+    validateStatusUpdate: limits.validateResourceQuotaStatus,
+  }),
   persistentVolume: combine(lifecycle({ status: true }), ANY_UPDATE, {
     defaults: coreDefaults.defaultPersistentVolume,
     validate: storage.validatePersistentVolume,

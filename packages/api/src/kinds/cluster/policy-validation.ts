@@ -1,11 +1,10 @@
 /** Budgets, autoscalers, priorities, network rules, quotas, and the kinds that extend the API. */
 import { checkCidr, parseCidr } from '../../address-syntax.ts';
 import type { JsonObject } from '../../definition.ts';
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { numberAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
 import { validateLabelSelector } from '../../label-selector.ts';
 import { checkDns1035Label, checkDns1123Label, checkDns1123Subdomain, checkPortNumber, checkWildcardSubdomain } from '../../name-syntax.ts';
-import { compareQuantities, quantityOf } from '../../quantity.ts';
 import { checked, immutable, nonNegative, oneOf, portOrName, requiredText } from '../rules.ts';
 import { validateAmountOrPercent } from '../workloads/workload-validation.ts';
 
@@ -168,35 +167,6 @@ function validateBackend(backend: JsonObject, path: string): FieldError[] {
   else if (number !== 0) errors.push(...portOrName(number, `${path}.service.port.number`));
   else errors.push(required(path, 'port name or number is required'));
   return errors;
-}
-
-export function validateResourceQuota(quota: JsonObject): FieldError[] {
-  return Object.entries(objectAt(quota, 'spec', 'hard') ?? {}).flatMap(([name, text]) => {
-    const amount = quantityOf(text);
-    return amount !== undefined && amount.nanos < 0n ? [invalid(`spec.hard[${name}]`, text, 'must be greater than or equal to 0')] : [];
-  });
-}
-
-export function validateLimitRange(limitRange: JsonObject): FieldError[] {
-  const types = new Set<string>();
-  return objectsAt(limitRange, 'spec', 'limits').flatMap((item, index) => {
-    const at = `spec.limits[${index}]`;
-    const errors: FieldError[] = [];
-    const type = stringAt(item, 'type');
-    if (type === '') errors.push(required(`${at}.type`));
-    if (types.has(type)) errors.push(duplicate(`${at}.type`, type));
-    types.add(type);
-    for (const [name, text] of Object.entries(objectAt(item, 'min') ?? {})) {
-      const min = quantityOf(text);
-      const max = quantityOf(own(objectAt(item, 'max') ?? {}, name));
-      if (min !== undefined && max !== undefined && compareQuantities(min, max) > 0) {
-        errors.push(
-          invalid(`${at}.min[${name}]`, text, `min value ${String(text)} is greater than max value ${stringAt(item, 'max', name)}`),
-        );
-      }
-    }
-    return errors;
-  });
 }
 
 export function validateRuntimeClass(runtimeClass: JsonObject): FieldError[] {

@@ -70,6 +70,6 @@ function validateSide(side: JsonObject, path: string): FieldError[] {
 }
 
 /** CPU, memory and storage may be promised more than once; devices and huge pages may not. */
-function mayOvercommit(name: string): boolean {
+export function mayOvercommit(name: string): boolean {
   return STANDARD.includes(name) || name.startsWith('kubernetes.io/');
 }
