@@ -6,7 +6,6 @@ import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
 import {
   type ApiServer,
   bootstrapObjects,
-  clientAuthorities,
   clusterAccess,
   createApiServer,
   type HealthCheck,
@@ -21,6 +20,7 @@ import { createClient, createInformerFactory, renderKubeconfig } from '@dure/cli
 import { aborted, type Clock, errnoCode, type Logger, messageOf, type Random, Scope } from '@dure/foundation';
 import { openEmbeddedStore, openMemoryStore, SealedStore, type Store } from '@dure/store';
 import { openAccess } from './access-files.ts';
+import { publishClientAuthorities } from './client-authorities.ts';
 import { type ClusterPki, openClusterPki, serverNames } from './cluster-pki.ts';
 import type { Config } from './config.ts';
 import { runElectedWorkers } from './elected-workers.ts';
@@ -98,7 +98,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const client = createClient(server.transport(SYSTEM_USER, 'dure-bootstrap'), { userAgent: 'dure-bootstrap' });
   const refOf = refOfKinds(kinds);
   await ensureObjects(client, refOf, bootstrapObjects(facts), clock, signal);
-  await replaceObject(client, refOf, clientAuthorities(facts), signal);
+  await publishClientAuthorities(client, facts, signal);
   // Only an etcd may have other servers on it.
   const addresses = config.etcd === undefined ? undefined : new ServerAddresses({ client, refOf, facts, clock, log });
   if (addresses !== undefined) await addresses.update(signal);

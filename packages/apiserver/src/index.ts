@@ -27,10 +27,10 @@ export { NO_CONDITIONS } from './authorization/match-conditions.ts';
 export {
   type BootstrapFacts,
   bootstrapObjects,
-  clientAuthorities,
   furtherObjects,
   kubernetesEndpoints,
 } from './bootstrap/bootstrap-objects.ts';
+export { type ClientAuthorities, clientAuthorities } from './bootstrap/client-authorities.ts';
 export { planFlowControl } from './bootstrap/flow-control/flow-control-plan.ts';
 export { planCustomApiServices } from './bootstrap/local-api-services.ts';
 export { type DefaultObject, type ObjectChange, planDefaults } from './bootstrap/object-change.ts';

@@ -1,5 +1,4 @@
 import { builtinKinds, type JsonObject } from '@dure/api';
-import { FRONT_PROXY_NAMES, REMOTE_HEADERS } from '../authentication/request-header.ts';
 import { defaultFlowControl } from './flow-control/flow-control-plan.ts';
 import { builtinApiServices } from './local-api-services.ts';
 import type { DefaultObject } from './object-change.ts';
@@ -118,22 +117,4 @@ function priorityClasses(): JsonObject[] {
     systemClass('system-cluster-critical', 2_000_000_000, 'For Pods that the cluster needs, wherever they run.'),
     systemClass('system-node-critical', 2_000_001_000, 'For Pods that their node needs.'),
   ];
-}
-
-/** Where extension API servers find whom to trust; replaced at every start, since authorities may change. */
-export function clientAuthorities({ clusterCA, frontProxyCA }: BootstrapFacts): JsonObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
-    data: {
-      'client-ca-file': clusterCA,
-      'requestheader-client-ca-file': frontProxyCA,
-      'requestheader-allowed-names': JSON.stringify(FRONT_PROXY_NAMES),
-      'requestheader-username-headers': JSON.stringify([REMOTE_HEADERS.user]),
-      'requestheader-uid-headers': JSON.stringify([REMOTE_HEADERS.uid]),
-      'requestheader-group-headers': JSON.stringify([REMOTE_HEADERS.group]),
-      'requestheader-extra-headers-prefix': JSON.stringify([REMOTE_HEADERS.extraPrefix]),
-    },
-  };
 }
