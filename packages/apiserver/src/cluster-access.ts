@@ -9,6 +9,7 @@ import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { podSecurity } from './admission/pod-security/pod-security.ts';
+import { podTopologyLabels } from './admission/pod-topology-labels.ts';
 import { priority } from './admission/priority.ts';
 import { rbacEscalation } from './admission/rbac-escalation.ts';
 import { resourceQuota } from './admission/resource-quota.ts';
@@ -102,6 +103,7 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         certificateSigning(authorizer),
         certificateSubjectRestriction,
         defaultIngressClass(reader),
+        podTopologyLabels(reader),
         rbacEscalation(authorizer, new RbacAuthorizer(reader)),
         ...configured,
         resourceQuota(reader, statuses, clock),
