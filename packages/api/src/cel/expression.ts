@@ -37,6 +37,7 @@ import {
   typeOfValue,
   Uint,
 } from './cel-value.ts';
+import { imageFunctions } from './image-functions.ts';
 import { kubernetesFunctions } from './kubernetes-functions.ts';
 import { listFunctions } from './list-functions.ts';
 import { CelObject, CONSTRUCT, constructedType, fieldFault, patchFunctions, rewriteConstructions } from './object-construction.ts';
@@ -123,6 +124,7 @@ export class CelCompiler {
       ...textFunctions,
       ...listFunctions,
       ...kubernetesFunctions,
+      ...imageFunctions,
       ...authorizerFunctions,
       ...(constructs ? patchFunctions : []),
     ]);
