@@ -7,7 +7,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ISOLATION, planStages, type Stage } from './stages.ts';
+import { isolationUnavailable, runIsolated } from '@dure/test-support';
+import { planStages, type Stage } from './stages.ts';
 import { nothing, renderTally, sum, type Tally } from './tally.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -22,8 +23,10 @@ async function runStage(stage: Stage): Promise<Tally> {
   }
   if (stage.prepare !== undefined && (await run(local(stage.prepare), process.env)) !== 0) return { ...nothing, failed: 1 };
   const tallyPath = join(scratch, `${stage.name.replaceAll(' ', '-')}.json`);
-  const argv = [...(stage.isolated ? ISOLATION : []), ...local(stage.argv)];
-  const code = await run(argv, { ...process.env, DURE_TALLY: tallyPath, ...(stage.isolated ? { DURE_ISOLATED: '1' } : {}) });
+  const env = { ...process.env, DURE_TALLY: tallyPath };
+  const code = stage.isolated
+    ? await runIsolated(local(stage.argv), { cwd: root, env: withBinaries(env), cgroups: 'layout of the machine' })
+    : await run(local(stage.argv), env);
   if (stage.kind === 'check') return code === 0 ? { ...nothing, passed: 1 } : { ...nothing, failed: 1 };
   const tally = readTally(tallyPath);
   // A run that died, or failed for a reason that no test shows, must not look green.
@@ -39,9 +42,13 @@ function run([program = '', ...args]: readonly string[], env: NodeJS.ProcessEnv)
   const child = spawn(program, args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...env, PATH: `${binaries}${delimiter}${env.PATH}` },
+    env: withBinaries(env),
   });
   return new Promise((resolve) => child.on('close', (status, signal) => resolve(status ?? (signal === null ? 1 : 128))));
+}
+
+function withBinaries(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...env, PATH: `${binaries}${delimiter}${env.PATH}` };
 }
 
 function readTally(path: string): Tally {
@@ -53,7 +60,9 @@ function readTally(path: string): Tally {
 }
 
 const wanted = process.argv.slice(2);
-const stages = planStages({ root: process.getuid?.() === 0 }).filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+const stages = planStages({ root: process.getuid?.() === 0, isolationUnavailable: isolationUnavailable() }).filter(
+  ({ name }) => wanted.length === 0 || wanted.includes(name),
+);
 const tallies: Tally[] = [];
 for (const stage of stages) {
   const tally = await runStage(stage);

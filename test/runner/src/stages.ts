@@ -5,7 +5,7 @@ export interface Stage {
   readonly argv: readonly string[];
   /** Run before the stage, with the machine's own network: fetches and builds what the tests need. Its failure is the stage's. */
   readonly prepare?: readonly string[];
-  /** Runs in network, mount and process namespaces of its own: it cannot disturb a cluster that runs here, nor leave links and mounts behind. */
+  /** Runs in network, mount, process and cgroup namespaces of its own: it cannot disturb a cluster that runs here, nor leave anything behind. */
   readonly isolated?: boolean;
   /** Why the stage cannot run here; its tests then count as one skip. */
   readonly unavailable?: string;
@@ -13,17 +13,14 @@ export interface Stage {
 
 export interface Machine {
   readonly root: boolean;
+  /** Why no program can have namespaces of its own here; `undefined`: it can. */
+  readonly isolationUnavailable: string | undefined;
 }
 
-/** Makes the namespaces of an isolated stage; they, and every process in them, end with the process that asked for them. */
-export const ISOLATION = [
-  ...['setpriv', '--pdeathsig', 'KILL', '--', 'unshare', '--net', '--mount', '--pid', '--fork', '--kill-child=KILL'],
-  ...['--mount-proc', '--propagation', 'private', '--'],
-];
-
 /** Checks count as one test each; a vitest stage counts its tests. */
-export function planStages({ root }: Machine): readonly Stage[] {
+export function planStages({ root, isolationUnavailable }: Machine): readonly Stage[] {
   const needsRoot = root ? {} : { unavailable: 'needs root: it makes namespaces, mounts and cgroups' };
+  const needsIsolation = isolationUnavailable === undefined ? {} : { unavailable: isolationUnavailable };
   return [
     { name: 'types', kind: 'check', argv: ['tsc', '--noEmit', '-p', 'infra/tsconfig.json'] },
     { name: 'lint', kind: 'check', argv: ['biome', 'check', '.'] },
@@ -40,7 +37,7 @@ export function planStages({ root }: Machine): readonly Stage[] {
       argv: ['vitest', 'run', '--config', 'test/runner/vitest/e2e.config.ts'],
       prepare: ['tsx', 'test/e2e/src/prepare.ts'],
       isolated: true,
-      ...needsRoot,
+      ...needsIsolation,
     },
     {
       name: 'lab',
@@ -48,7 +45,7 @@ export function planStages({ root }: Machine): readonly Stage[] {
       argv: ['vitest', 'run', '--config', 'test/runner/vitest/lab.config.ts'],
       prepare: ['tsx', 'test/lab/src/prepare.ts'],
       isolated: true,
-      ...needsRoot,
+      ...needsIsolation,
     },
   ];
 }

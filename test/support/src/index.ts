@@ -27,6 +27,7 @@ export {
 } from './image-builder.ts';
 export { type PushTarget, pushImage, pushIndex } from './image-push.ts';
 export { busyboxImage, imagesUnavailable, type RecipeOptions, scratchImage, toolsImage, webImage } from './image-recipes.ts';
+export { type IsolationOptions, isIsolated, isolationUnavailable, runIsolated } from './isolation.ts';
 export { debianKubectl, kubectlPath, kubectlUnavailable } from './kubectl.ts';
 export { Kubectl, type KubectlOptions } from './kubectl-client.ts';
 export { freePort } from './ports.ts';

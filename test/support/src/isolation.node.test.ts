@@ -1,0 +1,47 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runIsolated } from './isolation.ts';
+
+describe('an isolated run', () => {
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'dure-isolation-'));
+  });
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  /** What a shell script inside wrote to `$OUT`. */
+  const inside = async (script: string, cgroups: 'layout of the machine' | 'version 2 alone'): Promise<string> => {
+    const out = join(directory, 'out');
+    await runIsolated(['sh', '-c', script], { cgroups, env: { ...process.env, OUT: out } });
+    return readFile(out, 'utf8');
+  };
+
+  it.each(['layout of the machine', 'version 2 alone'] as const)(
+    'sees cgroups of its own only, with %s, and leaves none behind',
+    async (cgroups) => {
+      const script = `cg=$(awk '$(NF-2) == "cgroup2" { print $5; exit }' /proc/self/mountinfo)
+      mkdir -p $cg/dure/node-1/kubepods
+      sleep 1000 & echo $! > $cg/dure/node-1/kubepods/cgroup.procs
+      { grep ^0:: /proc/self/cgroup; ls -d $cg/*/; } > $OUT`;
+      const shown = await inside(script, cgroups);
+      expect(shown).toMatch(/^0::\/tests$/m);
+      expect(shown.match(/\/\n/g)).toHaveLength(2);
+      const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' '));
+      const mount = mounts.find((fields) => fields.at(-3) === 'cgroup2')?.[4] ?? '';
+      expect((await readdir(mount)).filter((name) => name === `dure-isolated-${process.pid}`)).toEqual([]);
+    },
+  );
+
+  it('has a network of its own, gives the exit code, and takes its temporary files with it', async () => {
+    const shown = await inside(
+      'ls /sys/class/net > $OUT; ip link | grep -c "^[0-9]" > $OUT; echo $TMPDIR >> $OUT; touch $TMPDIR/left',
+      'layout of the machine',
+    );
+    const [links, scratch = ''] = shown.split('\n');
+    expect(links).toBe('1');
+    await expect(readdir(scratch)).rejects.toThrow('ENOENT');
+    expect(await runIsolated(['sh', '-c', 'exit 7'], { cgroups: 'layout of the machine' })).toBe(7);
+  });
+});
