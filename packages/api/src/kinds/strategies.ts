@@ -181,6 +181,7 @@ export const strategies = {
     checkName: checkPathSegment,
     prepareForUpdate: (request, old) => copyField(request, old, 'spec'),
     validate: access.validateCertificateSigningRequest,
+    validateUpdate: access.validateCertificateApproval,
     validateStatusUpdate: access.validateCertificateStatus,
     selectableFields: (request) => ({ 'spec.signerName': stringAt(request, 'spec', 'signerName') }),
   }),

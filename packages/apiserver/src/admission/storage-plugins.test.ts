@@ -1,6 +1,9 @@
-import type { JsonObject } from '@dure/api';
+import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
 import { describe, expect, it } from 'vitest';
 import { admit, createRequest, readerOf, updateRequest } from '../testing/admission-bench.ts';
+import { testClient } from '../testing/test-client.ts';
+import { startTestServer } from '../testing/test-server.ts';
+import { admissionChain } from './admission-chain.ts';
 import { persistentVolumeClaimResize } from './claim-resize.ts';
 import { defaultIngressClass, defaultStorageClass } from './default-class.ts';
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts';
@@ -84,4 +87,20 @@ describe('a claim that grows', () => {
   it('is not one that stays as it is', async () => {
     await expect(grow(claim('1Gi', 'stiff'), claim('1024Mi', 'stiff'))).resolves.toBeDefined();
   });
+});
+
+it('a volume whose name the server makes has one, and its finalizer', async () => {
+  const test = await startTestServer(new KindRegistry(builtinKinds), { admission: () => admissionChain([storageObjectInUseProtection]) });
+  const client = testClient(test);
+  const { status, json } = await client.send('POST', '/api/v1/persistentvolumes', {
+    body: {
+      metadata: { generateName: 'pv-' },
+      spec: { accessModes: ['ReadWriteOnce'], capacity: { storage: '1Gi' }, hostPath: { path: '/x' } },
+    },
+  });
+  expect(status).toBe(201);
+  expect(json.metadata).toMatchObject({ name: expect.stringMatching(/^pv-.{5}$/), finalizers: ['kubernetes.io/pv-protection'] });
+  expect(Number(json.metadata.resourceVersion)).toBeGreaterThan(0);
+  await client[Symbol.asyncDispose]();
+  await test[Symbol.asyncDispose]();
 });

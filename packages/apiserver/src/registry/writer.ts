@@ -200,7 +200,8 @@ export class Writer {
     try {
       const finish = async (): Promise<void> => {
         definition.strategy.prepareForCreate?.(object);
-        if (generates && metaText(object, 'name') === '') meta.name = generatedName(prefix, random);
+        // Asked for anew: admission may have put another one in its place.
+        if (generates && metaText(object, 'name') === '') metaOf(object).name = generatedName(prefix, random);
         if (metaText(object, 'name') === '') {
           throw this.#invalid(call, '', [
             { reason: 'FieldValueRequired', field: 'metadata.name', message: 'Required value: name or generateName is required' },
@@ -231,14 +232,14 @@ export class Writer {
         try {
           const value = encodeStored(await toStored(call.kind, object, call.signal));
           const revision = await store.append({ kind: 'put', key, value }, 0 as Revision, 'durable', call.signal);
-          meta.resourceVersion = String(revision);
+          metaOf(object).resourceVersion = String(revision);
           await this.#hooks(call)?.afterCreate?.(object as unknown as KubeObject);
           return { object: fromStorage(call.kind, object), created: true };
         } catch (error) {
           this.#winnerOf(error);
           if (!generates) throw alreadyExists(groupResource(call), name);
           if (attempt === NAME_TRIES) throw generateNameConflict(groupResource(call), name, 1);
-          meta.name = generatedName(prefix, random);
+          metaOf(object).name = generatedName(prefix, random);
         }
       }
     } catch (error) {

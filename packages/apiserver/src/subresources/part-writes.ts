@@ -10,37 +10,42 @@ import type { SubresourceDeps } from './deps.ts';
 
 /** PUT `namespaces/NAME/finalize`: only `spec.finalizers` count. The Namespace goes when they and its deletion allow. */
 export function finalizeHandler(deps: SubresourceDeps): ResourceHandler {
-  return partHandler(deps, (old, sent) => {
-    const { finalizers } = section(sent, 'spec');
-    const spec = { ...section(old, 'spec') };
-    setOrRemove(spec, 'finalizers', finalizers);
-    old.spec = spec;
-    return old;
-  });
+  return partHandler(
+    deps,
+    (old, sent) => {
+      const { finalizers } = section(sent, 'spec');
+      const spec = { ...section(old, 'spec') };
+      setOrRemove(spec, 'finalizers', finalizers);
+      old.spec = spec;
+      return old;
+    },
+    true,
+  );
 }
 
-/** PUT and PATCH `certificatesigningrequests/NAME/approval`: only the Approved and Denied conditions count. */
+/** PUT and PATCH `certificatesigningrequests/NAME/approval`: metadata and conditions. The rest stays. */
 export function approvalHandler(deps: SubresourceDeps): ResourceHandler {
-  return partHandler(deps, (old, sent) => {
+  const merge: Merge = (old, sent) => {
     const now = rfc3339Seconds(deps.clock.now());
     const known = conditionsOf(old);
-    const judged = conditionsOf(sent)
-      .filter(({ type }) => type === 'Approved' || type === 'Denied')
-      .map((condition) => {
-        const before = known.find(({ type }) => type === condition.type);
-        return { lastUpdateTime: now, lastTransitionTime: before?.lastTransitionTime ?? now, ...condition };
-      });
-    const others = known.filter(({ type }) => type !== 'Approved' && type !== 'Denied');
-    old.status = { ...section(old, 'status'), conditions: [...others, ...judged] };
-    return old;
-  });
+    const conditions = conditionsOf(sent).map((condition) => {
+      const same = known.find(({ type, status }) => type === condition.type && status === condition.status);
+      return {
+        ...condition,
+        lastUpdateTime: condition.lastUpdateTime ?? now,
+        lastTransitionTime: condition.lastTransitionTime ?? same?.lastTransitionTime ?? now,
+      };
+    });
+    return { ...old, metadata: metaOf(sent), status: { ...section(old, 'status'), conditions } };
+  };
+  return partHandler(deps, merge, false);
 }
 
-/** A write of one part of an object: `merge` takes it from what was sent. */
-function partHandler(
-  { router, writer, reader, book, clock }: SubresourceDeps,
-  merge: (old: JsonObject, sent: JsonObject) => JsonObject,
-): ResourceHandler {
+/** Takes from what was sent the part that may change. @param old Private. */
+type Merge = (old: JsonObject, sent: JsonObject) => JsonObject;
+
+/** A write of one part of an object. @param trusted Skips the kind's own validation. */
+function partHandler({ router, writer, reader, book, clock }: SubresourceDeps, merge: Merge, trusted: boolean): ResourceHandler {
   return async (call, kind) => {
     const target = router.registryCall(call, kind);
     const { request, info } = call;
@@ -55,18 +60,14 @@ function partHandler(
     if (info.verb === 'patch') {
       const { options, change } = patchRequest(target, request, await request.body(), 'any', book, () => rfc3339Seconds(clock.now()));
       const transform = async (old: JsonObject): Promise<JsonObject> => withVersion(old, await change.transform(structuredClone(old)));
-      return router.present(
-        call,
-        kind,
-        (await writer.change(target, options, { ...change, part: 'any', trusted: true, transform })).object,
-      );
+      return router.present(call, kind, (await writer.change(target, options, { ...change, part: 'any', trusted, transform })).object);
     }
     if (info.verb !== 'update') throw unsupportedMethod(kind.definition);
     const options = parseWriteOptions(request.query, agent, 'UpdateOptions');
     const sent = decodeObject(target, await router.body(call), options.fieldValidation, book);
     const written = await writer.change(target, options, {
       part: 'any',
-      trusted: true,
+      trusted,
       retries: metaText(sent, 'resourceVersion') === '',
       transform: (old) => withVersion(old, sent),
     });

@@ -120,7 +120,28 @@ describe('tokens and approvals', () => {
     });
     expect(json.status.conditions).toEqual([expect.objectContaining(condition)]);
     expect(json.status.certificate).toBeUndefined();
-    expect(json.metadata.labels).toBeUndefined();
+    expect(json.spec).toEqual(created.json.spec);
+
+    const patch = (conditions: object[]) =>
+      client.send('PATCH', `${path}/csr/approval`, {
+        contentType: 'application/merge-patch+json',
+        body: { metadata: { annotations: { seen: 'yes' } }, status: { conditions } },
+      });
+    const own = { type: 'Own', status: 'True', reason: 'Test' };
+    const patched = await patch([condition, own]);
+    expect(patched.json).toMatchObject({ metadata: { annotations: { seen: 'yes' } }, status: { conditions: [condition, own] } });
+    expect((await patch([own])).json.message).toContain('updates may not remove a condition of type "Approved"');
+    expect((await patch([condition, { type: 'Denied', status: 'True' }])).json.message).toContain('mutually exclusive');
+  });
+
+  it('lets no status take a verdict or write over a certificate', async () => {
+    const path = '/apis/certificates.k8s.io/v1/certificatesigningrequests/csr/status';
+    const put = (status: object) => client.send('PATCH', path, { contentType: 'application/merge-patch+json', body: { status } });
+    const { json } = await client.send('GET', path);
+    const denied = [...json.status.conditions, { type: 'Denied', status: 'True' }];
+    expect((await put({ conditions: denied })).json.message).toContain('updates may not add a condition of type "Denied"');
+    expect((await put({ certificate: 'QUFBQQ==' })).status).toBe(200);
+    expect((await put({ certificate: 'QkJCQg==' })).json.message).toContain('updates may not modify existing certificate content');
   });
 });
 

@@ -1,6 +1,6 @@
 /** Roles, their bindings, and certificate requests. */
 import type { JsonObject } from '../../definition.ts';
-import { type FieldError, invalid, notSupported, required } from '../../field-error.ts';
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { listAt, numberAt, objectAt, objectsAt, own, semanticEqual, stringAt, stringsAt } from '../../json-value.ts';
 import { validateLabelSelector } from '../../label-selector.ts';
 import { checkDns1123Subdomain, checkPathSegment } from '../../name-syntax.ts';
@@ -114,30 +114,57 @@ export function validateCertificateSigningRequest(request: JsonObject): FieldErr
   return errors;
 }
 
-/** A verdict stays, and so does the certificate that followed it. */
+/** Verdicts that are never taken back. */
+const LASTING = ['Approved', 'Denied', 'Failed'];
+
+/** Of /approval, which may add verdicts. */
+export function validateCertificateApproval(request: JsonObject, old: JsonObject): FieldError[] {
+  return [...validateVerdicts(request), ...removedVerdicts(request, old)];
+}
+
+/** Of /status, which may neither add verdicts nor write a certificate over another. */
 export function validateCertificateStatus(request: JsonObject, old: JsonObject): FieldError[] {
-  const errors: FieldError[] = [];
-  const now = objectsAt(request, 'status', 'conditions').map((condition) => stringAt(condition, 'type'));
-  for (const condition of objectsAt(old, 'status', 'conditions')) {
-    const type = stringAt(condition, 'type');
-    if (!now.includes(type)) {
-      errors.push({
-        reason: 'FieldValueForbidden',
-        field: 'status.conditions',
-        message: `Forbidden: updates may not remove a condition of type "${type}"`,
-      });
+  const errors = validateCertificateApproval(request, old);
+  for (const type of ['Approved', 'Denied']) {
+    const [now, before] = [conditionsOf(request, type), conditionsOf(old, type)];
+    if (now.length > before.length) errors.push(forbidden('status.conditions', `updates may not add a condition of type "${type}"`));
+    else if (now.length === before.length && !semanticEqual(now, before)) {
+      errors.push(forbidden('status.conditions', `updates may not modify a condition of type "${type}"`));
     }
-  }
-  if (now.includes('Approved') && now.includes('Denied')) {
-    errors.push(invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'));
   }
   const certificate = stringAt(old, 'status', 'certificate');
   if (certificate !== '' && stringAt(request, 'status', 'certificate') !== certificate) {
-    errors.push({
-      reason: 'FieldValueForbidden',
-      field: 'status.certificate',
-      message: 'Forbidden: updates may not set certificate content if existing certificate content is set',
-    });
+    errors.push(forbidden('status.certificate', 'updates may not modify existing certificate content'));
   }
   return errors;
+}
+
+function validateVerdicts(request: JsonObject): FieldError[] {
+  const conditions = objectsAt(request, 'status', 'conditions');
+  const types = conditions.map((condition) => stringAt(condition, 'type'));
+  const errors = conditions.flatMap((condition, index): FieldError[] => {
+    const at = `status.conditions[${index}]`;
+    const [type, status] = [stringAt(condition, 'type'), stringAt(condition, 'status')];
+    const allowed = LASTING.includes(type) ? ['True'] : ['False', 'True', 'Unknown'];
+    return [
+      ...(type === '' ? [required(`${at}.type`)] : []),
+      ...(status === '' ? [required(`${at}.status`)] : allowed.includes(status) ? [] : [notSupported(`${at}.status`, status, allowed)]),
+      ...(types.indexOf(type) < index ? [duplicate(`${at}.type`, type)] : []),
+    ];
+  });
+  const verdict = types.findLast((type) => type === 'Approved' || type === 'Denied');
+  if (types.includes('Approved') && types.includes('Denied')) {
+    errors.push(invalid('status.conditions', verdict, 'Approved and Denied conditions are mutually exclusive'));
+  }
+  return errors;
+}
+
+function removedVerdicts(request: JsonObject, old: JsonObject): FieldError[] {
+  return LASTING.filter((type) => conditionsOf(request, type).length < conditionsOf(old, type).length).map((type) =>
+    forbidden('status.conditions', `updates may not remove a condition of type "${type}"`),
+  );
+}
+
+function conditionsOf(request: JsonObject, type: string): readonly JsonObject[] {
+  return objectsAt(request, 'status', 'conditions').filter((condition) => stringAt(condition, 'type') === type);
 }
