@@ -1,8 +1,11 @@
-import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
+import { builtinKinds, type JsonObject, KindRegistry, kindFromCustomResource, type VersionConverter } from '@dure/api';
+import { seededRandom } from '@dure/foundation';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { WebhookClient } from '../connect/webhook-client.ts';
 import { type TestClient, testClient } from '../testing/test-client.ts';
 import { startTestServer, type TestServer } from '../testing/test-server.ts';
 import { startTestWebhook, type TestWebhook } from '../testing/test-webhook.ts';
+import { withConversion } from './conversion-webhook.ts';
 
 const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const GROUP = 'stable.example.com';
@@ -350,5 +353,67 @@ describe('versions that share their objects', () => {
     const { items } = (await client.send('GET', V2)).json;
     expect(new Set(items.map((item: Review) => item.apiVersion))).toEqual(new Set([`${GROUP}/v2`]));
     expect((await client.send('GET', `${V2}/plain`)).json).toMatchObject({ apiVersion: `${GROUP}/v2`, color: 'red' });
+  });
+});
+
+describe('withConversion', () => {
+  const kind = kindFromCustomResource({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'things.a.example' },
+    spec: {
+      group: 'a.example',
+      scope: 'Cluster',
+      names: { plural: 'things', kind: 'Thing' },
+      versions: ['v1', 'v2'].map((name) => ({ name, served: true, storage: name === 'v1' })),
+    },
+  });
+  const source = { spec: { conversion: { strategy: 'Webhook', webhook: { clientConfig: {}, conversionReviewVersions: ['v1'] } } } };
+  const things = (count: number): JsonObject[] =>
+    Array.from({ length: count }, (_none, at) => ({ apiVersion: 'a.example/v1', kind: 'Thing', metadata: { name: `t${at}` } }));
+  const converter = (call: WebhookClient['call']): VersionConverter => {
+    const webhooks = { call, async [Symbol.asyncDispose]() {} };
+    const { versions } = withConversion(kind, source, { webhooks, random: seededRandom(1) });
+    const found = versions.find(({ name }) => name === 'v2')?.converter;
+    if (found === undefined) throw new Error('no converter');
+    return found;
+  };
+
+  it('asks for many objects in batches, few of them at once, and keeps their order', async () => {
+    let [running, most] = [0, 0];
+    const sizes: number[] = [];
+    const webhook = converter(async (_target, body) => {
+      const { request } = body as Review;
+      running += 1;
+      most = Math.max(most, running);
+      sizes.push(request.objects.length);
+      await new Promise(setImmediate);
+      running -= 1;
+      const convertedObjects = request.objects.map((object: Review) => ({ ...object, apiVersion: request.desiredAPIVersion }));
+      const response = { uid: request.uid, result: { status: 'Success' }, convertedObjects };
+      return { apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview', response };
+    });
+    const given = [...things(2_100), { apiVersion: 'a.example/v2', kind: 'Thing', metadata: { name: 'same' } }];
+    const results = await webhook.convert(given);
+    expect(results.map((object) => (object.metadata as JsonObject).name)).toEqual(
+      given.map(({ metadata }) => (metadata as JsonObject).name),
+    );
+    expect(results.every(({ apiVersion }) => apiVersion === 'a.example/v2')).toBe(true);
+    expect(results.at(-1)).toBe(given.at(-1));
+    expect([sizes.length, Math.max(...sizes), most]).toEqual([9, 250, 4]);
+  });
+
+  it('fails whoever still waits, and nobody else', async () => {
+    let fail = (_error: Error): void => undefined;
+    const failing = new Promise<never>((_resolve, reject) => {
+      fail = reject;
+    });
+    const webhook = converter(() => failing);
+    const [thing] = things(1).map((object) => Object.freeze(object));
+    const left = webhook.convert([thing as JsonObject], AbortSignal.abort(new Error('gone')));
+    const waiting = webhook.convert([thing as JsonObject]);
+    await expect(left).rejects.toThrow('gone');
+    fail(new Error('no answer'));
+    await expect(waiting).rejects.toThrow('conversion webhook for a.example/v1, Kind=Thing failed: no answer');
   });
 });

@@ -28,6 +28,8 @@ const REVIEW_VERSIONS: ReadonlySet<string> = new Set(['v1', 'v1beta1']);
 const TIMEOUT_MS = 30_000;
 /** So many objects go into one request: a long list must neither make one that no webhook takes, nor one for each. */
 const BATCH_MAX = 250;
+/** Requests that one caller has under way. */
+const BATCHES_AT_ONCE = 4;
 /** Bound on the memory of an answer; a batch of the largest objects there can be does not fit, and is refused. */
 const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -79,8 +81,11 @@ class WebhookConverter implements VersionConverter {
     const results = objects.map((object) => (object.apiVersion === this.#apiVersion ? object : this.#converted.get(object)));
     const missing = new Set(objects.filter((object, index) => results[index] === undefined && !this.#pending.has(object)));
     const asked = new Map<JsonObject, Promise<JsonObject>>();
+    const answers: Promise<readonly JsonObject[]>[] = [];
     for (const batch of inBatches([...missing])) {
-      const answer = this.#ask(batch);
+      const turn = answers.at(-BATCHES_AT_ONCE)?.catch(() => undefined);
+      const answer = turn === undefined ? this.#ask(batch) : turn.then(() => this.#ask(batch));
+      answers.push(answer);
       for (const [index, object] of batch.entries()) asked.set(object, this.#kept(object, answer, index));
     }
     // Others may wait for the same answers: a caller who leaves must not take them along.
