@@ -1,11 +1,11 @@
 import { type JsonObject, joinApiVersion, type KubeObject, type ServedKind } from '@dure/api';
 import type { Clock } from '@dure/foundation';
-import type { Encodable } from '../http/exchange.ts';
+import type { Encodable, Pieces } from '../http/exchange.ts';
 import { fromStorage } from '../registry/conversion.ts';
 import type { ListResult, WatchItem } from '../registry/reader.ts';
 import { deepFreeze, type StoredObject, spliceRevision } from '../registry/stored-object.ts';
 import type { EncodingCache } from './encoding-cache.ts';
-import { joinList } from './json-list.ts';
+import { listPieces } from './json-list.ts';
 import type { OutputForm } from './media-type.ts';
 import type { ProtobufCodec } from './protobuf-codec.ts';
 import { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from './table.ts';
@@ -61,15 +61,15 @@ export class Presenter {
     const { form } = show;
     const objects = (): KubeObject[] => result.objects.map((stored) => this.#object(stored, show.kind));
     if (!isPlainJson(form)) return this.#listOf(objects(), metadata, show);
+    const pieces = (): Pieces =>
+      listPieces(
+        JSON.stringify(listObject(show.kind, metadata, [])).slice(0, -2),
+        result.objects.map((stored) => (isShownAsStored(show.kind, stored) ? stored : this.#json(stored, show.kind))),
+      );
     return {
       value: () => deepFreeze(listObject(show.kind, metadata, objects())),
-      bytes: () => {
-        const head = JSON.stringify(listObject(show.kind, metadata, [])).slice(0, -2);
-        return joinList(
-          head,
-          result.objects.map((stored) => (isShownAsStored(show.kind, stored) ? stored : this.#json(stored, show.kind))),
-        );
-      },
+      bytes: () => Buffer.concat([...pieces()]),
+      pieces,
     };
   }
 

@@ -37,6 +37,14 @@ export interface Encodable {
   /** Shared and deeply frozen. */
   value(): unknown;
   bytes(): Uint8Array;
+  /** The same bytes in pieces, of things that may be too large to be held in one; absent where they are not. */
+  pieces?(): Pieces;
+}
+
+/** Bytes that are made one piece after the other, as they are asked for. */
+export interface Pieces extends Iterable<Uint8Array> {
+  /** Of all together. */
+  readonly byteLength: number;
 }
 
 export type ResponseBody =

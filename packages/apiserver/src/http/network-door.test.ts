@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import { connect as connectTls } from 'node:tls';
+import { gunzipSync } from 'node:zlib';
 import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
@@ -39,6 +40,29 @@ describe('the network door', () => {
     );
     expect(new Set(statuses)).toEqual(new Set([200]));
     session.destroy();
+  });
+
+  it('sends a list that is larger than a piece whole, zipped where that is asked for, and its length alone to HEAD', async () => {
+    await using server = await startTestServer(kinds());
+    await using client = testClient(server);
+    for (let index = 0; index < 20; index += 1) {
+      await client.send('POST', CONFIG_MAPS, {
+        body: { metadata: { name: `big-${index}` }, data: { x: `${index}${'x'.repeat(50_000)}` } },
+      });
+    }
+    const plain = await client.send('GET', CONFIG_MAPS);
+    expect(plain.json.items).toHaveLength(20);
+    expect(plain.headers['content-length']).toBe(String(Buffer.byteLength(plain.text)));
+    const { caPem: ca, certPem: cert, keyPem: key } = server;
+    const zipped = https.request(`${server.url}${CONFIG_MAPS}`, { ca, cert, key, headers: { 'accept-encoding': 'gzip' } });
+    zipped.end();
+    const [answer] = (await once(zipped, 'response')) as [IncomingMessage];
+    expect(answer.headers['content-encoding']).toBe('gzip');
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer) chunks.push(chunk as Buffer);
+    expect(gunzipSync(Buffer.concat(chunks)).toString()).toBe(plain.text);
+    const head = await client.send('HEAD', CONFIG_MAPS);
+    expect([head.headers['content-length'], head.text]).toEqual([plain.headers['content-length'], '']);
   });
 
   it('keeps sixty slow watches and a list on one HTTP/2 connection', async () => {

@@ -3,15 +3,15 @@ import { once, setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, pipeline, Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { createGzip, gzip } from 'node:zlib';
 import { requestEntityTooLarge } from '@dure/api';
 import type { Logger } from '@dure/foundation';
 import { splitBundle } from '@dure/pki';
 import type { PeerCertificate } from '../contract/authenticator.ts';
-import type { ApiRequest, ApiResponse, RequestHandler } from './exchange.ts';
+import type { ApiRequest, ApiResponse, Encodable, RequestHandler } from './exchange.ts';
 
 /** What the door shows and trusts. Replaceable while it is open. PEM throughout. */
 export interface DoorTls {
@@ -49,6 +49,8 @@ const HEADER_BYTES_MAX = 64 * 1024;
 /** A request whose headers take longer is cut. */
 const HEADERS_TIMEOUT_MS = 30_000;
 const GZIP_BYTES_MIN = 128 * 1024;
+/** As upstream: what is saved beyond costs more than it is worth. */
+const GZIP = { level: 1 };
 const gzipAsync = promisify(gzip);
 
 interface Authorities {
@@ -339,17 +341,9 @@ async function write(
   switch (body.kind) {
     case 'empty':
       break;
-    case 'document': {
-      let bytes = body.document.bytes();
-      if (bytes.length >= GZIP_BYTES_MIN && acceptsGzip(req.headers['accept-encoding']) && !res.hasHeader('content-encoding')) {
-        bytes = await gzipAsync(bytes, { level: 1 });
-        res.setHeader('content-encoding', 'gzip');
-        res.setHeader('vary', 'Accept-Encoding');
-      }
-      res.setHeader('content-length', bytes.length);
-      if (req.method !== 'HEAD') (res as ServerResponse).write(bytes);
+    case 'document':
+      await writeDocument(req, res as ServerResponse, body.document, signal, log);
       break;
-    }
     case 'frames':
     case 'stream':
       // Clients wait for the headers of a watch before its first event.
@@ -363,6 +357,37 @@ async function write(
     (res as ServerResponse).end(resolve);
   });
   await Promise.race([written, closed]);
+}
+
+async function writeDocument(
+  req: CompatRequest,
+  res: ServerResponse,
+  document: Encodable,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  const pieces = document.pieces?.();
+  const isLarge = pieces !== undefined && pieces.byteLength >= GZIP_BYTES_MIN;
+  let bytes = isLarge ? undefined : document.bytes();
+  const length = bytes?.length ?? pieces?.byteLength ?? 0;
+  const isZipped = length >= GZIP_BYTES_MIN && acceptsGzip(req.headers['accept-encoding']) && !res.hasHeader('content-encoding');
+  if (isZipped) {
+    res.setHeader('content-encoding', 'gzip');
+    res.setHeader('vary', 'Accept-Encoding');
+    if (bytes !== undefined) bytes = await gzipAsync(bytes, GZIP);
+  }
+  if (!isZipped || bytes !== undefined) res.setHeader('content-length', bytes?.length ?? length);
+  if (req.method === 'HEAD') return;
+  if (bytes !== undefined) res.write(bytes);
+  else if (pieces !== undefined)
+    await writeAll(res, { kind: 'stream', chunks: isZipped ? zipped(pieces) : Readable.from(pieces) }, signal, log);
+}
+
+function zipped(pieces: Iterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const zip = createGzip(GZIP);
+  // A failure on one side ends both, and whoever reads hears of it.
+  pipeline(Readable.from(pieces), zip, () => undefined);
+  return zip;
 }
 
 async function writeAll(
