@@ -45,6 +45,7 @@ beforeAll(async () => {
     dnsNames: ['metrics.default.svc'],
     frontProxyCa,
     aggregated: true,
+    older: true,
   });
   server = await startTestServer(new KindRegistry(builtinKinds), {
     frontProxy: () => ({ cert: proxy.certificatePem, key: proxy.privateKeyPem }),
@@ -373,6 +374,11 @@ describe('metrics.k8s.io', () => {
     const { items } = (await client.send('GET', '/apis', { headers: AGGREGATED })).json;
     const [version] = items.find((item: { metadata: { name: string } }) => item.metadata.name === 'metrics.k8s.io').versions;
     expect(version).toMatchObject({ freshness: 'Current', resources: [{ resource: 'flunders', verbs: ['list'] }] });
+    // This one speaks the older OpenAPI only.
+    const { paths } = (await client.send('GET', '/openapi/v3')).json;
+    const { json: document } = await client.send('GET', paths['apis/metrics.k8s.io/v1beta1'].serverRelativeURL);
+    expect(document.components.schemas['io.k8s.metrics.v1beta1.Flunder'].properties.color.type).toBe('string');
+    expect(Object.keys(document.paths)).toEqual(['/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/flunders']);
     await remove(METRICS);
     expect((await client.send('GET', nodes)).json.resources.map(({ name }: { name: string }) => name)).toEqual(['nodes', 'pods']);
     expect((await client.send('GET', `${nodes}/nodes`)).json).toMatchObject({ kind: 'NodeMetricsList', items: [] });

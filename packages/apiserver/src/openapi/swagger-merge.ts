@@ -27,8 +27,8 @@ export function mergeSwagger(own: JsonObject, other: JsonObject, groupVersions: 
   };
 }
 
-/** Names of all definitions that `value` speaks of, directly or not. */
-function reachable(value: Json, definitions: JsonObject): ReadonlySet<string> {
+/** Names of all `definitions` that `value` speaks of, directly or not. */
+export function reachable(value: Json, definitions: JsonObject): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (node: Json | undefined): void => {
     if (Array.isArray(node)) for (const item of node) visit(item);

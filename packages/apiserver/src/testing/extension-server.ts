@@ -16,6 +16,8 @@ export interface ExtensionServerOptions {
   readonly frontProxyCa: string;
   /** Serves aggregated discovery; otherwise only the plain lists, as older servers do. */
   readonly aggregated?: boolean;
+  /** Has no OpenAPI v3. */
+  readonly older?: boolean;
 }
 
 /** What the server made of one request. */
@@ -197,7 +199,7 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
         const items = [{ metadata: { name: group }, versions: [{ version, resources: found, freshness: 'Current' }] }];
         return answer(res, 200, { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items });
       }
-      const document = documents[pathname];
+      const document = options.older === true && pathname.startsWith('/openapi/v3') ? undefined : documents[pathname];
       if (document !== undefined) return answer(res, 200, document);
       const [, name, subresource] = new RegExp(`^${base}(?:/namespaces/[^/]+)?/flunders(?:/([^/]+))?(?:/(.+))?$`).exec(pathname) ?? [
         '',
