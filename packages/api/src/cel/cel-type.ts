@@ -13,6 +13,8 @@ const simple = <K extends 'dyn' | 'null' | 'bool' | 'int' | 'uint' | 'double' | 
 ): CelType => Object.freeze({ kind });
 
 export const DYN = simple('dyn');
+/** What an empty literal holds: it goes with everything, and takes its type. */
+export const EMPTY: CelType = Object.freeze({ kind: 'dyn' });
 export const NULL = simple('null');
 export const BOOL = simple('bool');
 export const INT = simple('int');
@@ -68,6 +70,8 @@ export function isAssignable(actual: CelType, wanted: CelType): boolean {
 
 /** A type that both fit, or `undefined`. */
 export function unify(a: CelType, b: CelType): CelType | undefined {
+  if (a === EMPTY) return b;
+  if (b === EMPTY) return a;
   if (a.kind === 'dyn' || b.kind === 'dyn') return isContainer(a) && isContainer(b) ? a : DYN;
   if (a.kind === 'null' || b.kind === 'null') return a.kind === b.kind ? a : a.kind === 'null' ? b : a;
   if (a.kind === 'list' && b.kind === 'list') {

@@ -99,7 +99,6 @@ export type OpaqueContent =
   | { readonly kind: 'cidr'; readonly cidr: Cidr }
   | { readonly kind: 'url'; readonly url: URL; readonly text: string }
   | { readonly kind: 'format'; readonly format: string }
-  | { readonly kind: 'image'; readonly registry: string; readonly repository: string; readonly tag: string; readonly digest: string }
   | { readonly kind: 'semver'; readonly numbers: readonly [bigint, bigint, bigint]; readonly prerelease: string; readonly text: string };
 
 export class Opaque {
@@ -127,7 +126,6 @@ export const CIDR = opaque('net.CIDR');
 export const URL_TYPE = opaque('kubernetes.URL');
 export const FORMAT = opaque('kubernetes.NamedFormat');
 export const SEMVER = opaque('kubernetes.Semver');
-export const IMAGE = opaque('kubernetes.Image');
 
 const OPAQUE_TYPES: Readonly<Record<OpaqueContent['kind'], CelType>> = {
   quantity: QUANTITY,
@@ -136,7 +134,6 @@ const OPAQUE_TYPES: Readonly<Record<OpaqueContent['kind'], CelType>> = {
   url: URL_TYPE,
   format: FORMAT,
   semver: SEMVER,
-  image: IMAGE,
 };
 
 /** The type that a value itself shows. What lies in lists and maps stays open. */
@@ -202,8 +199,6 @@ function equalContents(a: OpaqueContent, b: OpaqueContent): boolean {
   if (a.kind === 'cidr' && b.kind === 'cidr')
     return a.cidr.family === b.cidr.family && a.cidr.value === b.cidr.value && a.cidr.prefixLength === b.cidr.prefixLength;
   if (a.kind === 'url' && b.kind === 'url') return a.text === b.text;
-  if (a.kind === 'image' && b.kind === 'image')
-    return a.registry === b.registry && a.repository === b.repository && a.tag === b.tag && a.digest === b.digest;
   if (a.kind === 'format' && b.kind === 'format') return a.format === b.format;
   if (a.kind === 'semver' && b.kind === 'semver')
     return a.prerelease === b.prerelease && a.numbers.every((part, index) => part === b.numbers[index]);

@@ -12,6 +12,7 @@ import {
   type CelType,
   DOUBLE,
   DYN,
+  EMPTY,
   INT,
   isAssignable,
   listOf,
@@ -37,7 +38,6 @@ import {
   typeOfValue,
   Uint,
 } from './cel-value.ts';
-import { imageFunctions } from './image-functions.ts';
 import { kubernetesFunctions } from './kubernetes-functions.ts';
 import { listFunctions } from './list-functions.ts';
 import { CelObject, CONSTRUCT, constructedType, fieldFault, patchFunctions, rewriteConstructions } from './object-construction.ts';
@@ -94,7 +94,7 @@ const TEXT_LENGTH_MAX = 64 * 1024;
 const LIMITS = { maxAstNodes: 20_000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 };
 /** Errors are the dearest steps of all, and may be passed over. */
 const ERROR_COST = 50;
-const NAMESPACES: ReadonlySet<string> = new Set(['cel', 'optional', 'sets', 'lists', 'format', 'ip', 'jsonpatch']);
+const NAMESPACES: ReadonlySet<string> = new Set(['cel', 'optional', 'sets', 'lists', 'format', 'ip', 'strings', 'jsonpatch']);
 const ARITHMETIC: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%']);
 const ORDER: ReadonlySet<string> = new Set(['<', '<=', '>', '>=']);
 const ORDERED_KINDS: ReadonlySet<CelType['kind']> = new Set([
@@ -124,7 +124,6 @@ export class CelCompiler {
       ...textFunctions,
       ...listFunctions,
       ...kubernetesFunctions,
-      ...imageFunctions,
       ...authorizerFunctions,
       ...(constructs ? patchFunctions : []),
     ]);
@@ -145,7 +144,7 @@ export class CelCompiler {
       }
       throw cause;
     }
-    const builder = new Builder(text, this.#functions, this.#constructs, originOf);
+    const builder = new Builder({ text, parsed: rewritten?.text ?? text, originOf }, this.#functions, this.#constructs);
     let scope: Scope | undefined;
     for (const { name, type } of variables) scope = builder.declare(scope, name, type);
     const code = builder.build(tree, scope);
@@ -184,20 +183,27 @@ interface Code {
   run(frame: Frame): CelValue;
 }
 
+/** What was written, and what was parsed of it. */
+interface Source {
+  readonly text: string;
+  readonly parsed: string;
+  /** Leads places in `parsed` back to `text`. */
+  originOf(offset: number): number;
+}
+
 class Builder {
   readonly slotsRead = new Set<number>();
-  readonly #text: string;
+  readonly #source: Source;
   readonly #functions: OverloadTable;
   readonly #constructs: boolean;
-  readonly #originOf: (offset: number) => number;
   #slots = 0;
+  /** Whether literals may hold values of several types, as those that are formatted do. */
+  #mixes = false;
 
-  /** @param originOf Leads places in what was parsed back to `text`. */
-  constructor(text: string, functions: OverloadTable, constructs: boolean, originOf: (offset: number) => number) {
-    this.#text = text;
+  constructor(source: Source, functions: OverloadTable, constructs: boolean) {
+    this.#source = source;
     this.#functions = functions;
     this.#constructs = constructs;
-    this.#originOf = originOf;
   }
 
   declare(parent: Scope | undefined, name: string, type: CelType): Scope {
@@ -219,8 +225,8 @@ class Builder {
   }
 
   #fail(message: string, node: ASTNode): CelCompileError {
-    // Of a selection the library gives the field's place, cel-go the dot's.
-    return new CelCompileError(locatedMessage(message, this.#text, this.#originOf(node.op === '.' ? node.pos - 1 : node.pos)));
+    const { text, parsed, originOf } = this.#source;
+    return new CelCompileError(locatedMessage(message, text, originOf(placeOf(node, parsed))));
   }
 
   #node(node: ASTNode, scope: Scope | undefined): Code {
@@ -245,9 +251,9 @@ class Builder {
       case 'rcall':
         return this.#methodCall(node.args[0], node.args[1], node.args[2], node, scope);
       case 'list':
-        return this.#list(node.args, node, scope);
+        return this.#list(node.args, scope);
       case 'map':
-        return this.#map(node.args, node, scope);
+        return this.#map(node.args, scope);
       case '?:':
         return this.#conditional(node.args, node, scope);
       case '||':
@@ -391,25 +397,32 @@ class Builder {
     };
   }
 
-  #list(items: readonly ASTNode[], _node: ASTNode, scope: Scope | undefined): Code {
+  #list(items: readonly ASTNode[], scope: Scope | undefined): Code {
     const codes = items.map((item) => this.build(item, scope));
-    let of: CelType | undefined;
-    for (const { type } of codes) of = of === undefined ? type : (unify(of, type) ?? DYN);
-    return { type: listOf(of ?? DYN), run: (frame) => codes.map((code) => code.run(frame)) };
+    return { type: listOf(this.#common(codes, items)), run: (frame) => codes.map((code) => code.run(frame)) };
   }
 
-  #map(entries: readonly (readonly [ASTNode, ASTNode])[], _node: ASTNode, scope: Scope | undefined): Code {
-    const codes = entries.map(([key, value]) => [this.build(key, scope), this.build(value, scope)] as const);
-    let [key, of]: [CelType | undefined, CelType | undefined] = [undefined, undefined];
-    for (const [keyCode, valueCode] of codes) {
-      key = key === undefined ? keyCode.type : (unify(key, keyCode.type) ?? DYN);
-      of = of === undefined ? valueCode.type : (unify(of, valueCode.type) ?? DYN);
-    }
+  #map(entries: readonly (readonly [ASTNode, ASTNode])[], scope: Scope | undefined): Code {
+    const [keyNodes, valueNodes] = [entries.map(([key]) => key), entries.map(([, value]) => value)];
+    const keys = keyNodes.map((key) => this.build(key, scope));
+    const values = valueNodes.map((value) => this.build(value, scope));
     return {
-      type: mapOf(key ?? DYN, of ?? DYN),
+      type: mapOf(this.#common(keys, keyNodes), this.#common(values, valueNodes)),
       run: (frame) =>
-        new CelMap(new Map(codes.map(([keyCode, valueCode]): [CelKey, CelValue] => [keyOf(keyCode.run(frame)), valueCode.run(frame)]))),
+        new CelMap(new Map(keys.map((key, index): [CelKey, CelValue] => [keyOf(key.run(frame)), values[index]?.run(frame) ?? null]))),
     };
+  }
+
+  /** The type that all parts of a literal share. @throws {CelCompileError} They share none. */
+  #common(codes: readonly Code[], nodes: readonly ASTNode[]): CelType {
+    let common = EMPTY;
+    for (const [index, { type }] of codes.entries()) {
+      const next = unify(common, type) ?? (this.#mixes ? DYN : undefined);
+      if (next === undefined)
+        throw this.#fail(`expected type '${showType(common)}' but found '${showType(type)}'`, nodes[index] as ASTNode);
+      common = next;
+    }
+    return common;
   }
 
   #boolean(node: ASTNode, scope: Scope | undefined, where: string): Code {
@@ -575,7 +588,11 @@ class Builder {
     const target = this.build(receiver, scope);
     const macro = this.#comprehension(name, target, args, node, scope) ?? this.#optionalMacro(name, target, args, node, scope);
     if (macro !== undefined) return macro;
-    return this.#invoke(name, true, [target, ...args.map((arg) => this.build(arg, scope))], [receiver, ...args], node);
+    const mixed = this.#mixes;
+    this.#mixes ||= name === 'format';
+    const codes = args.map((arg) => this.build(arg, scope));
+    this.#mixes = mixed;
+    return this.#invoke(name, true, [target, ...codes], [receiver, ...args], node);
   }
 
   #invoke(name: string, method: boolean, codes: readonly Code[], nodes: readonly ASTNode[], node: ASTNode): Code {
@@ -657,7 +674,7 @@ class Builder {
     const [first, second] = args;
     if ((name === 'or' || name === 'orValue') && first !== undefined && second === undefined) {
       const other = this.build(first, scope);
-      const type = unify(name === 'or' ? optionalOf(of) : of, other.type);
+      const type = of.kind === 'dyn' ? other.type : unify(name === 'or' ? optionalOf(of) : of, other.type);
       if (type === undefined)
         throw this.#fail(`found no matching overload for '${name}' applied to '${showType(target.type)}.(${showType(other.type)})'`, node);
       return {
@@ -716,6 +733,8 @@ class Builder {
         return { type: BOOL, run: (frame) => quantify(name, step, frame) };
       case 'filter':
         return { type: range.type.kind === 'list' ? range.type : listOf(item), run: (frame) => collect(step, frame, true) };
+      case 'sort':
+        return { type: range.type, run: (frame) => sortedBy(step, frame) };
       case 'list':
         return { type: listOf(body.type), run: (frame) => collect(step, frame, false) };
       case 'map':
@@ -730,8 +749,40 @@ class Builder {
   }
 }
 
+/** Where cel-go says that something is wrong: at the operator, at the parenthesis of a call, at the dot of a selection. */
+function placeOf(node: ASTNode, text: string): number {
+  const after = (sign: string, from: number): number => {
+    const found = text.indexOf(sign, from);
+    return found < 0 || found > node.end ? node.pos : found;
+  };
+  switch (node.op) {
+    case 'value':
+    case 'id':
+    case 'list':
+    case 'map':
+    case '!_':
+    case '-_':
+      return node.pos;
+    case '.':
+    case '.?':
+      // Of a selection the library gives the field's place.
+      return node.pos - 1;
+    case 'call':
+      return after('(', node.pos + node.args[0].length);
+    case 'rcall':
+      return after('(', after(node.args[0], node.args[1].end));
+    case '?:':
+      return after('?', node.args[0].end);
+    case '[]':
+    case '[?]':
+      return after('[', node.args[0].end);
+    default:
+      return after(node.op, node.args[0].end);
+  }
+}
+
 interface ComprehensionPlan {
-  readonly form: 'quantifier' | 'filter' | 'list' | 'map' | 'entries';
+  readonly form: 'quantifier' | 'filter' | 'sort' | 'list' | 'map' | 'entries';
   readonly two: boolean;
   readonly names: readonly [string, string?];
   readonly filter?: ASTNode | undefined;
@@ -768,6 +819,8 @@ function planOf(name: string, args: readonly ASTNode[]): ComprehensionPlan | und
       return args.length === 3 && second !== undefined && b !== undefined ? { form: 'quantifier', ...two, body: b } : undefined;
     case 'filter':
       return args.length === 2 ? { form: 'filter', ...one, body: a } : undefined;
+    case 'sortBy':
+      return args.length === 2 ? { form: 'sort', ...one, body: a } : undefined;
     case 'map':
       if (args.length === 2) return { form: 'list', ...one, body: a };
       return args.length === 3 && b !== undefined ? { form: 'list', ...one, filter: a, body: b } : undefined;
@@ -845,6 +898,13 @@ function collect(step: Step, frame: Frame, keeps: boolean): CelValue[] {
     else if (truth(value)) result.push(entry);
   }
   return result;
+}
+
+function sortedBy(step: Step, frame: Frame): CelValue[] {
+  const keyed: { readonly key: CelValue; readonly item: CelValue }[] = [];
+  for (const item of entriesOf(step, frame)) keyed.push({ key: step.body.run(frame), item });
+  frame.budget.charge(keyed.length * Math.ceil(Math.log2(keyed.length + 1)));
+  return keyed.toSorted((a, b) => compareValues(a.key, b.key)).map(({ item }) => item);
 }
 
 function collectMap(step: Step, frame: Frame, entries: boolean): CelMap {

@@ -1,7 +1,7 @@
 /** Lists and sets beyond CEL's own. @see https://kubernetes.io/docs/reference/using-api/cel/ */
 import type { Budget } from './budget.ts';
 import { CelEvaluationError } from './cel-error.ts';
-import { BOOL, type CelType, DYN, INT, isAssignable, listOf, optionalOf } from './cel-type.ts';
+import { BOOL, type CelType, DYN, EMPTY, INT, isAssignable, listOf, optionalOf } from './cel-type.ts';
 import { CelMap, type CelValue, compareValues, Duration, equalValues, isList, Optional, sizeOfValue, Uint } from './cel-value.ts';
 import { define, method, type Overload } from './overload.ts';
 import { arithmetic } from './standard-functions.ts';
@@ -120,7 +120,7 @@ function isZero(value: CelValue): boolean {
 
 /** What optional values offer without macros. */
 const optionals: readonly Overload[] = [
-  define<[]>('optional.none', [], optionalOf(DYN), () => new Optional(undefined)),
+  define<[]>('optional.none', [], optionalOf(EMPTY), () => new Optional(undefined)),
   {
     name: 'optional.of',
     method: false,
@@ -147,7 +147,22 @@ const optionals: readonly Overload[] = [
   },
 ];
 
+/** The item at an end of a list, where there is one. */
+function end(name: string, at: 0 | -1): Overload {
+  return {
+    name,
+    method: true,
+    resultOf: ([list, ...rest]) => {
+      if (list === undefined || rest.length > 0) return undefined;
+      return list.kind === 'list' ? optionalOf(list.of) : list.kind === 'dyn' ? optionalOf(DYN) : undefined;
+    },
+    run: ([list]) => new Optional((list as List).at(at)),
+  };
+}
+
 export const listFunctions: readonly Overload[] = [
+  end('first', 0),
+  end('last', -1),
   listMethod(
     'isSorted',
     ORDERED,

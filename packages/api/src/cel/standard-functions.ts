@@ -212,7 +212,8 @@ const times: readonly Overload[] = [
 
 /** Result types of operators by their operands; `undefined` where they do not go together. */
 export function arithmeticType(operator: string, left: CelType, right: CelType): CelType | undefined {
-  if (left.kind === 'dyn' || right.kind === 'dyn') return left.kind === 'list' ? left : right.kind === 'list' ? right : DYN;
+  if (left.kind === 'dyn' && right.kind === 'dyn') return DYN;
+  if (left.kind === 'dyn' || right.kind === 'dyn') return openArithmeticType(operator, left, right);
   const pair = `${left.kind} ${operator} ${right.kind}`;
   switch (left.kind) {
     case 'int':
@@ -231,6 +232,30 @@ export function arithmeticType(operator: string, left: CelType, right: CelType):
   if (pair === 'timestamp + duration' || pair === 'duration + timestamp' || pair === 'timestamp - duration') return TIMESTAMP;
   if (pair === 'timestamp - timestamp' || pair === 'duration + duration' || pair === 'duration - duration') return DURATION;
   return undefined;
+}
+
+/** What one known operand says of the other: most operators take two of a kind. Times and durations leave it open. */
+function openArithmeticType(operator: string, left: CelType, right: CelType): CelType | undefined {
+  const known = left.kind === 'dyn' ? right : left;
+  switch (known.kind) {
+    case 'int':
+    case 'uint':
+      return known;
+    case 'double':
+      return operator === '%' ? undefined : known;
+    case 'string':
+    case 'bytes':
+    case 'list':
+      return operator === '+' ? known : undefined;
+    case 'timestamp':
+      if (operator === '+') return TIMESTAMP;
+      return operator === '-' ? (known === right ? DURATION : DYN) : undefined;
+    case 'duration':
+      if (operator === '-' && known === left) return DURATION;
+      return operator === '+' || operator === '-' ? DYN : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** @throws {CelEvaluationError} Overflow, division by zero, or values that do not go together. */

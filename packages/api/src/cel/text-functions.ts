@@ -4,7 +4,7 @@ import { CelEvaluationError } from './cel-error.ts';
 import { showDuration, showTimestamp } from './cel-time.ts';
 import { DYN, INT, listOf, STRING } from './cel-type.ts';
 import { CelMap, type CelValue, Duration, isList, Timestamp, TypeName, Uint } from './cel-value.ts';
-import { method, type Overload } from './overload.ts';
+import { define, method, type Overload } from './overload.ts';
 import { chargeMatch, compilePattern } from './regular-expression.ts';
 
 const TEXT_LIST = listOf(STRING);
@@ -159,10 +159,10 @@ function shownText(value: CelValue): string {
   if (value === null) return 'null';
   if (typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (value instanceof Uint) return String(value.value);
-  if (isList(value)) return `[${value.map(shownText).join(', ')}]`;
+  if (isList(value)) return `[${value.map(quotedText).join(', ')}]`;
   if (value instanceof CelMap)
     return `{${[...value.entries]
-      .map(([key, item]) => `${String(key)}: ${shownText(item)}`)
+      .map(([key, item]) => `${quotedText(key)}:${quotedText(item)}`)
       .sort()
       .join(', ')}}`;
   if (value instanceof Timestamp) return showTimestamp(value);
@@ -174,6 +174,27 @@ function shownText(value: CelValue): string {
   );
 }
 
+/** Within lists and maps texts stand in quotes. */
+function quotedText(value: CelValue): string {
+  return typeof value === 'string' ? quote(value) : shownText(value);
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+  '\\': '\\\\',
+  '"': '\\"',
+};
+
+function quote(text: string): string {
+  return `"${[...text].map((character) => ESCAPES[character] ?? character).join('')}"`;
+}
+
 /** Upstream's `trim`: Unicode white space at both ends. */
 function trimmed(text: string, budget: Budget): string {
   budget.charge(text.length * 0.1);
@@ -181,6 +202,7 @@ function trimmed(text: string, budget: Budget): string {
 }
 
 export const textFunctions: readonly Overload[] = [
+  define<[string]>('strings.quote', [STRING], STRING, ([text], budget) => budget.pay(text.length * 0.1, quote(text))),
   method<[string, bigint]>('charAt', [STRING, INT], STRING, ([text, index], budget) => {
     const all = charactersOf(text, budget);
     return all[position(index, all.length)] ?? '';
@@ -220,7 +242,6 @@ export const textFunctions: readonly Overload[] = [
     return all.slice(start, end).join('');
   }),
   method<[string]>('trim', [STRING], STRING, ([text], budget) => trimmed(text, budget)),
-  method<[string]>('reverse', [STRING], STRING, ([text], budget) => charactersOf(text, budget).toReversed().join('')),
   method<[string, readonly CelValue[]]>('format', [STRING, listOf(DYN)], STRING, ([text, args], budget) => formatted(text, args, budget)),
   method<[string, string]>('find', [STRING, STRING], STRING, ([text, pattern], budget) => found(text, pattern, 1n, budget)[0] ?? ''),
   method<[string, string]>('findAll', [STRING, STRING], TEXT_LIST, ([text, pattern], budget) => found(text, pattern, -1n, budget)),
