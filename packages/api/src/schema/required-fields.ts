@@ -22,7 +22,9 @@ function walk(value: Json, node: SchemaNode, path: string, book: SchemaBook): Fi
   const errors: FieldError[] = [];
   for (const name of shape.required ?? []) {
     const given = own(value, name);
-    if ((given === undefined || given === '') && name !== 'metadata') errors.push(required(childPath(path, name)));
+    // To upstream an absent list is an empty one, and so it is to protobuf.
+    const isList = resolve(shape.properties?.[name] ?? {}, book).type === 'array';
+    if ((given === undefined || given === '') && name !== 'metadata' && !isList) errors.push(required(childPath(path, name)));
   }
   for (const [key, item] of Object.entries(value)) {
     const property = shape.properties !== undefined && Object.hasOwn(shape.properties, key) ? shape.properties[key] : undefined;

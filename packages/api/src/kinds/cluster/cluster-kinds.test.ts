@@ -20,6 +20,7 @@ const autoscalers = new KindProbe('autoscaling', 'horizontalpodautoscalers', 'v2
 const crds = new KindProbe('apiextensions.k8s.io', 'customresourcedefinitions');
 const apiServices = new KindProbe('apiregistration.k8s.io', 'apiservices');
 const attachments = new KindProbe('storage.k8s.io', 'volumeattachments');
+const csiNodes = new KindProbe('storage.k8s.io', 'csinodes');
 
 const pem = Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\nAA==\n-----END CERTIFICATE REQUEST-----\n').toString('base64');
 const claim = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
@@ -124,6 +125,8 @@ describe('validation', () => {
       ['spec: Required value: must specify a volume type'],
     ],
     ['a class', classes, { provisioner: 'x/y' }, []],
+    ['a node without drivers', csiNodes, { spec: {} }, []],
+    ['a driver without a name', csiNodes, { spec: { drivers: [{ nodeID: 'n' }] } }, ['spec.drivers[0].name: Required value']],
     ['a class without one', classes, {}, ['provisioner: Required value']],
     ['a priority', priorities, { value: 5 }, []],
     [
