@@ -157,7 +157,10 @@ describe('a conversion webhook', () => {
         body: { apiVersion: path === V1 ? `${GROUP}/v1` : `${GROUP}/v2`, kind: 'Endpointer', metadata: { name: 'owned' }, ...fields },
       });
     const owners = (object: Review): unknown[] =>
-      object.metadata.managedFields.map(({ manager, apiVersion, fieldsV1 }: Review) => [manager, apiVersion, Object.keys(fieldsV1)]);
+      object.metadata.managedFields
+        .map(({ manager, apiVersion, fieldsV1 }: Review) => [manager, apiVersion, Object.keys(fieldsV1)])
+        // Their order says when they wrote, in whole seconds.
+        .toSorted(([one]: [string], [other]: [string]) => (one < other ? -1 : 1));
     await apply(V1, 'one', { hostPort: 'o:1' });
     const refused = await apply(V2, 'two', { host: 'other' });
     expect([refused.status, refused.json.details.causes]).toEqual([
@@ -179,8 +182,8 @@ describe('a conversion webhook', () => {
       body: { hostPort: 'new:9' },
     });
     expect(owners(put.json)).toEqual([
-      ['three', `${GROUP}/v2`, ['f:port']],
       ['four', `${GROUP}/v1`, ['f:hostPort']],
+      ['three', `${GROUP}/v2`, ['f:port']],
     ]);
     await client.send('DELETE', `${V1}/owned`);
   });
