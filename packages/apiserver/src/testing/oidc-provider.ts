@@ -16,10 +16,12 @@ export interface OidcProvider extends AsyncDisposable {
   down: boolean;
   /** What the discovery document says beside the usual. */
   discovery: Record<string, unknown>;
+  /** Published before the provider's own key. */
+  otherKeys: object[];
   /** Signs with another key from now on; the old one is no longer published. */
   rotate(algorithm?: string): void;
   /** A token good for an hour from `nowMs`, unless `claims` say otherwise. A claim that is `undefined` is left out. */
-  token(claims: Readonly<Record<string, unknown>>, nowMs?: number): Promise<string>;
+  token(claims: Readonly<Record<string, unknown>>, nowMs?: number, options?: { readonly namesKey?: boolean }): Promise<string>;
 }
 
 export async function startOidcProvider(): Promise<OidcProvider> {
@@ -37,7 +39,9 @@ export async function startOidcProvider(): Promise<OidcProvider> {
     provider.asked.push(path);
     const documents: Readonly<Record<string, unknown>> = {
       '/.well-known/openid-configuration': { issuer: provider.issuer, jwks_uri: `${provider.issuer}/keys`, ...provider.discovery },
-      '/keys': { keys: [{ ...key.publicKey.export({ format: 'jwk' }), kid: key.id, alg: key.algorithm, use: 'sig' }] },
+      '/keys': {
+        keys: [...provider.otherKeys, { ...key.publicKey.export({ format: 'jwk' }), kid: key.id, alg: key.algorithm, use: 'sig' }],
+      },
     };
     const document = documents[path];
     res.writeHead(provider.down ? 503 : document === undefined ? 404 : 200, { 'content-type': 'application/json' });
@@ -52,15 +56,16 @@ export async function startOidcProvider(): Promise<OidcProvider> {
     asked: [],
     down: false,
     discovery: {},
+    otherKeys: [],
     rotate(algorithm = key.algorithm) {
       serial += 1;
       key = newKey(algorithm, serial);
     },
-    token(claims, nowMs = systemClock.now()) {
+    token(claims, nowMs = systemClock.now(), { namesKey = true } = {}) {
       const issuedAt = Math.floor(nowMs / 1000);
       const all = { iss: issuer, aud: 'kubernetes', sub: 'jane', iat: issuedAt, exp: issuedAt + 3600, ...claims };
       const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-      return new SignJWT(given).setProtectedHeader({ alg: key.algorithm, kid: key.id }).sign(key.privateKey);
+      return new SignJWT(given).setProtectedHeader({ alg: key.algorithm, ...(namesKey ? { kid: key.id } : {}) }).sign(key.privateKey);
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

@@ -8,6 +8,9 @@ const REFETCH_PAUSE_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 1 << 20;
 
+/** Of the algorithms over curves; all others are RSA's. */
+const CURVES: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' };
+
 type VerificationKey = CryptoKey | KeyObject | Uint8Array;
 
 /** The keys that an issuer signs with, fetched when first needed and again when a key is missing. */
@@ -48,7 +51,11 @@ export class IssuerKeys implements AsyncDisposable {
       if (this.#keys.length === 0 && this.#lastFault !== undefined) throw this.#lastFault;
       throw new Error('failed to verify id token signature: the issuer has no such key');
     }
-    return Promise.all(matching.map((key) => this.#import(key, algorithm)));
+    // One key that cannot be read must not keep the others from being tried.
+    const imported = await Promise.allSettled(matching.map((key) => this.#import(key, algorithm)));
+    const usable = imported.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    if (usable.length === 0) throw new Error('failed to verify id token signature: the key of the issuer cannot be read');
+    return usable;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -56,10 +63,11 @@ export class IssuerKeys implements AsyncDisposable {
   }
 
   #matching(algorithm: string, keyId: string | undefined): JWK[] {
-    const type = algorithm.startsWith('ES') ? 'EC' : 'RSA';
+    const curve = CURVES[algorithm];
     return this.#keys.filter(
-      ({ kid, kty, alg, use }) =>
-        kty === type &&
+      ({ kid, kty, crv, alg, use }) =>
+        kty === (curve === undefined ? 'RSA' : 'EC') &&
+        (curve === undefined || crv === curve) &&
         (keyId === undefined || kid === keyId) &&
         (alg === undefined || alg === algorithm) &&
         (use === undefined || use === 'sig'),

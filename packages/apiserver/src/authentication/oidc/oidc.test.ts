@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { FakeClock } from '@dure/foundation/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ConfigFileError, decodeConfigFile } from '../../config-files/config-file.ts';
@@ -19,6 +20,7 @@ beforeEach(() => {
   provider.asked.length = 0;
   provider.down = false;
   provider.discovery = {};
+  provider.otherKeys = [];
   provider.rotate('ES256');
   clock = new FakeClock();
   authentication = new JwtAuthentication(clock, [API]);
@@ -152,6 +154,18 @@ describe('keys of an issuer', () => {
     provider.down = true;
     await clock.advance(60_000);
     await expect(signIn()).resolves.toBeDefined();
+  });
+
+  it('are all tried for a token that names none, whatever stands beside them', async () => {
+    configure();
+    provider.otherKeys = [
+      { kty: 'EC', crv: 'P-256', x: 'nonsense' },
+      { kty: 'EC', crv: 'P-384', kid: 'other' },
+      { ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }), kid: 'older' },
+      null as never,
+    ];
+    const nameless = await provider.token({}, clock.now(), { namesKey: false });
+    expect((await authentication.authenticate(nameless, [], signal))?.user.name).toBe(`${provider.issuer}#jane`);
   });
 
   it('are not taken from a document of another issuer', async () => {
