@@ -587,6 +587,53 @@ describe('custom resources', () => {
     expect((await client.send('PATCH', one, merge)).status).toBe(400);
   });
 
+  it('that a webhook converts are shown in the version of the rule, and changed there', async () => {
+    const group = 'converted.example.com';
+    const text = { type: 'string' };
+    const schema = (properties: Json): Json => ({ openAPIV3Schema: { type: 'object', properties } });
+    const version = (name: string, properties: Json): Json => ({ name, served: true, storage: name === 'v1', schema: schema(properties) });
+    // `v1` says `place: host:port`, `v2` says `host` and `port`.
+    hook.on('/convert', ({ desiredAPIVersion, objects }) => ({
+      result: { status: 'Success' },
+      convertedObjects: objects.map(({ apiVersion, place, host, port, ...rest }: Json) => {
+        const [from, to] = apiVersion.endsWith('/v1') ? String(place).split(':') : [host, port];
+        const fields = desiredAPIVersion.endsWith('/v1') ? { place: `${from}:${to}` } : { host: from, port: to };
+        return { ...rest, ...fields, apiVersion: desiredAPIVersion };
+      }),
+    }));
+    const definition = {
+      metadata: { name: `places.${group}` },
+      spec: {
+        group,
+        scope: 'Namespaced',
+        names: { plural: 'places', kind: 'Place' },
+        conversion: { strategy: 'Webhook', webhook: { clientConfig: hook.at('/convert'), conversionReviewVersions: ['v1'] } },
+        versions: [version('v1', { place: text }), version('v2', { host: text, port: text })],
+      },
+    };
+    await expectOk(client.send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', { body: definition }));
+    const at = `/apis/${group}/v1/namespaces/default/places`;
+    await expect.poll(async () => (await client.send('GET', at)).status).toBe(200);
+    hook.on('/place', () => patchResponse([{ op: 'replace', path: '/port', value: '9' }]));
+    hook.on('/seen', () => ({ allowed: true }));
+    const rules = [{ operations: ['*'], apiGroups: [group], apiVersions: ['v2'], resources: ['places'] }];
+    await configure('mutating', 'place', [{ name: 'place.example.com', rules: [{ ...rules[0], operations: ['CREATE'] }] }]);
+    await configure('validating', 'seen', [{ name: 'seen.example.com', rules }]);
+    const body = { apiVersion: `${group}/v1`, kind: 'Place', metadata: { name: 'p' }, place: 'h:1' };
+    const stored = (await expectOk(client.send('POST', at, { body }))).json;
+    expect(stored).toMatchObject({ apiVersion: `${group}/v1`, place: 'h:9' });
+    expect(stored.port).toBeUndefined();
+    await expectOk(client.send('DELETE', `${at}/p`));
+    const shown = hook.seen
+      .filter(({ path }) => path !== '/convert')
+      .map(({ path, review: { request } }) => [path, request.object, request.oldObject]);
+    expect(shown).toEqual([
+      ['/place', expect.objectContaining({ apiVersion: `${group}/v2`, host: 'h', port: '1' }), null],
+      ['/seen', expect.objectContaining({ apiVersion: `${group}/v2`, host: 'h', port: '9' }), null],
+      ['/seen', null, expect.objectContaining({ apiVersion: `${group}/v2`, host: 'h', port: '9' })],
+    ]);
+  });
+
   it('and their definitions can be refused', async () => {
     hook.on('/no', () => ({ allowed: false, status: { message: 'the definition contains unwanted label' } }));
     const crds = {
