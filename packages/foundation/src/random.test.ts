@@ -22,6 +22,15 @@ describe('Random', () => {
     expect(() => random.integer(0)).toThrow(RangeError);
   });
 
+  it('never gives out the same bytes twice, nor bytes that change later', () => {
+    const made = Array.from({ length: 2000 }, (_, index) => systemRandom.bytes(8 + (index % 5)));
+    const texts = made.map((bytes) => Buffer.from(bytes).toString('hex'));
+    expect(new Set(texts.map((text) => text.slice(0, 16))).size).toBe(2000);
+    for (let index = 0; index < 2000; index += 1) systemRandom.bytes(16);
+    expect(made.map((bytes) => Buffer.from(bytes).toString('hex'))).toEqual(texts);
+    expect(systemRandom.bytes(10_000)).toHaveLength(10_000);
+  });
+
   it('makes version 4 UUIDs that differ', () => {
     const made = Array.from({ length: 100 }, () => uuid(systemRandom));
     for (const id of made) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

@@ -9,8 +9,10 @@ export interface Random {
   bytes(length: number): Uint8Array;
 }
 
+const POOL_BYTES = 4096;
+
 /** Unpredictable; fit for names, tokens and identifiers. */
-export const systemRandom: Random = fromBytes((length) => randomBytes(length));
+export const systemRandom: Random = fromBytes(pooled(randomBytes));
 
 /** The same sequence for the same seed (mulberry32). For tests and simulation only: it can be predicted. */
 export function seededRandom(seed: number): Random {
@@ -32,6 +34,23 @@ export function uuid(random: Random): string {
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   const hex = Buffer.from(bytes).toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** Asking the system costs the same for sixteen bytes as for some thousand. What was given out is forgotten. */
+function pooled(draw: (length: number) => Buffer): (length: number) => Uint8Array {
+  let pool: Buffer = Buffer.alloc(0);
+  let at = 0;
+  return (length) => {
+    if (length > POOL_BYTES) return draw(length);
+    if (pool.length - at < length) {
+      pool = draw(POOL_BYTES);
+      at = 0;
+    }
+    const drawn = Buffer.from(pool.subarray(at, at + length));
+    pool.fill(0, at, at + length);
+    at += length;
+    return drawn;
+  };
 }
 
 function fromBytes(bytes: (length: number) => Uint8Array): Random {

@@ -3,6 +3,7 @@ import {
   applyConflict,
   applyFields,
   badRequest,
+  cloneJson,
   type Json,
   type JsonObject,
   MissingKeyError,
@@ -36,7 +37,7 @@ export function applyRequest(
   const decode = (value: Json, validation: WriteOptions['fieldValidation']): JsonObject =>
     decodeObject(call, { value, duplicates: [] }, validation, book);
   // Decoding checks kind, place and fields. Its defaults are not the manager's wish, so what is owned is the form that was sent.
-  decode(structuredClone(config), options.fieldValidation);
+  decode(cloneJson(config), options.fieldValidation);
 
   const apply = async (live: JsonObject | undefined): Promise<JsonObject> => {
     const shared: WriteContext = {

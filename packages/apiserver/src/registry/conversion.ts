@@ -1,10 +1,11 @@
-import { type JsonObject, joinApiVersion, type KubeObject, type ServedKind } from '@dure/api';
+import { cloneJson, type JsonObject, joinApiVersion, type KubeObject, type ServedKind } from '@dure/api';
 import { apiVersionOf, storageVersionOf } from './scope.ts';
 import { deepFreeze } from './stored-object.ts';
 
 /** A private copy of `object`. */
 export function cloneObject(object: JsonObject | KubeObject): JsonObject {
-  return structuredClone(object) as unknown as JsonObject;
+  // Knows that it is JSON, and so takes half of what structuredClone does.
+  return cloneJson(object as unknown as JsonObject);
 }
 
 /**

@@ -60,8 +60,7 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       info = parseRequestInfo(request.method, request.path, request.query);
       if (auditor !== undefined) facts = { id: auditId, request, info, receivedMs: clock.now() };
       const longRunning = isLongRunning(info, request.query);
-      const deadline = longRunning ? undefined : deadlineOf(deps, request, ended.signal);
-      const signal = deadline === undefined ? request.signal : AbortSignal.any([request.signal, deadline]);
+      const signal = longRunning ? request.signal : withDeadline(deps, request, ended.signal);
       setMaxListeners(0, signal); // A deletecollection waits for many writes at once.
       const sender = await identify(deps, request, signal);
       isKnown = true;
@@ -126,8 +125,13 @@ class DeadlineError extends Error {
   readonly code = 'REQUEST_DEADLINE';
 }
 
-function deadlineOf({ clock, requestTimeoutMs }: PipelineDeps, request: ApiRequest, ended: AbortSignal): AbortSignal {
+/** The request's own signal, which aborts at its deadline too. Linked by hand: this is done for every request, and AbortSignal.any does more than it needs. */
+function withDeadline({ clock, requestTimeoutMs }: PipelineDeps, request: ApiRequest, ended: AbortSignal): AbortSignal {
   const controller = new AbortController();
+  const { signal } = request;
+  const onAbort = (): void => controller.abort(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true, signal: ended });
   const asked = /^(\d+)(ms|s|m)$/.exec(request.query.get('timeout') ?? '');
   const unitMs = asked?.[2] === 'ms' ? 1 : asked?.[2] === 'm' ? 60_000 : 1000;
   const limitMs = asked === null ? requestTimeoutMs : Math.min(Number(asked[1]) * unitMs, requestTimeoutMs);
