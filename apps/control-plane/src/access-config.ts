@@ -6,6 +6,9 @@ export interface AccessConfig {
   readonly anonymousAuth: boolean | undefined;
   readonly oidc: OidcConfig | undefined;
   readonly authenticationFile: string | undefined;
+  /** Of ServiceAccount tokens that are asked for; `undefined`: as long as is asked. */
+  readonly tokenLifetimeMaxS: number | undefined;
+  readonly extendsTokens: boolean;
   readonly tokenWebhook: { readonly file: string; readonly version: 'v1' | 'v1beta1'; readonly cacheTtlMs: number } | undefined;
   /** In the order in which they are asked. With {@link authorizationFile} nothing. */
   readonly authorizationModes: readonly string[];
@@ -18,6 +21,7 @@ export interface AccessConfig {
         readonly unauthorizedTtlMs: number;
       }
     | undefined;
+  readonly admissionFile: string | undefined;
   readonly audit: AuditConfig | undefined;
   readonly encryptionFile: string | undefined;
   /** Whether the file is read again when it changes. */
@@ -61,12 +65,15 @@ export const ACCESS_DEFAULTS = {
   'oidc-groups-prefix': '',
   'oidc-required-claim': [] as string[],
   'oidc-signing-algs': 'RS256',
+  'service-account-max-token-expiration': '0s',
+  'service-account-extend-token-expiration': 'true',
   'authorization-mode': 'Node,RBAC',
   'authorization-config': '',
   'authorization-webhook-config-file': '',
   'authorization-webhook-version': 'v1beta1',
   'authorization-webhook-cache-authorized-ttl': '5m0s',
   'authorization-webhook-cache-unauthorized-ttl': '30s',
+  'admission-control-config-file': '',
   'audit-policy-file': '',
   'audit-log-path': '',
   'audit-log-maxage': '366',
@@ -79,7 +86,12 @@ export const ACCESS_DEFAULTS = {
 } as const;
 
 /** Those that may stand without a value. */
-export const ACCESS_SWITCHES: readonly string[] = ['anonymous-auth', 'audit-log-compress', 'encryption-provider-config-automatic-reload'];
+export const ACCESS_SWITCHES: readonly string[] = [
+  'service-account-extend-token-expiration',
+  'anonymous-auth',
+  'audit-log-compress',
+  'encryption-provider-config-automatic-reload',
+];
 
 export const ACCESS_MEANINGS: Readonly<Record<string, string>> = {
   'anonymous-auth': 'whether requests without credentials are served as system:anonymous, default true',
@@ -93,9 +105,12 @@ export const ACCESS_MEANINGS: Readonly<Record<string, string>> = {
   'oidc-groups-prefix': 'stands before groups, default none',
   'oidc-required-claim': 'KEY=VALUE that a token must have, may be repeated',
   'oidc-signing-algs': 'algorithms of its tokens, several with commas, default RS256',
+  'service-account-max-token-expiration': 'longest life of a ServiceAccount token that is asked for, default as long as is asked',
+  'service-account-extend-token-expiration': 'whether tokens of injected volumes live a year, default true',
   'authorization-mode': 'Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny in the order they are asked, default Node,RBAC',
   'authorization-config': 'file with an AuthorizationConfiguration; read again when it changes',
   'authorization-webhook-config-file': 'with mode Webhook: kubeconfig of a server that is sent SubjectAccessReviews',
+  'admission-control-config-file': 'file with an AdmissionConfiguration, default none; PodSecurity can be configured',
   'audit-policy-file': 'file with an audit Policy, default none',
   'audit-log-path': 'file that audit events are appended to, default none',
   'audit-log-maxage': 'days that audit files are kept, 0 for ever, default 366',
@@ -107,6 +122,7 @@ export const ACCESS_MEANINGS: Readonly<Record<string, string>> = {
 
 const MODES: readonly string[] = ['Node', 'RBAC', 'Webhook', 'AlwaysAllow', 'AlwaysDeny'];
 const ALGORITHMS: readonly string[] = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
+const HOUR_MS = 3_600_000;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 type Flag = keyof typeof ACCESS_DEFAULTS;
@@ -142,6 +158,11 @@ export function parseAccessConfig({ text, list, isGiven }: AccessValues, check: 
     return text(name) === 'v1' ? 'v1' : 'v1beta1';
   };
 
+  const lifetimeMaxMs = durationMs('service-account-max-token-expiration');
+  check(
+    lifetimeMaxMs === 0 || (lifetimeMaxMs >= HOUR_MS && lifetimeMaxMs <= 2 ** 32 * 1000),
+    '--service-account-max-token-expiration: expected at least 1h and at most 2^32 seconds',
+  );
   const oidc = parseOidc({ text, list, isGiven }, check);
   const authenticationFile = path('authentication-config');
   check(authenticationFile === undefined || oidc === undefined, '--authentication-config and --oidc-*: one of them says who is let in');
@@ -172,6 +193,8 @@ export function parseAccessConfig({ text, list, isGiven }: AccessValues, check: 
     anonymousAuth: isGiven('anonymous-auth') ? isTrue('anonymous-auth') : undefined,
     oidc,
     authenticationFile,
+    tokenLifetimeMaxS: lifetimeMaxMs === 0 ? undefined : lifetimeMaxMs / 1000,
+    extendsTokens: isTrue('service-account-extend-token-expiration'),
     tokenWebhook:
       tokenWebhook === undefined
         ? undefined
@@ -191,6 +214,7 @@ export function parseAccessConfig({ text, list, isGiven }: AccessValues, check: 
             authorizedTtlMs: durationMs('authorization-webhook-cache-authorized-ttl'),
             unauthorizedTtlMs: durationMs('authorization-webhook-cache-unauthorized-ttl'),
           },
+    admissionFile: path('admission-control-config-file'),
     audit: parseAudit(path, { count, isTrue }, check),
     encryptionFile: path('encryption-provider-config'),
     encryptionReload,

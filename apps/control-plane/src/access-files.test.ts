@@ -171,3 +171,18 @@ describe('what the access flags come to', () => {
     expect((refused as Error).message).toMatch(why);
   });
 });
+
+it('reads what is said of admission plugins, and the files that it names from beside it', async () => {
+  await file('pod-security.yaml', {
+    apiVersion: 'pod-security.admission.config.k8s.io/v1',
+    kind: 'PodSecurityConfiguration',
+    defaults: { enforce: 'baseline' },
+  });
+  const path = await file('admission.yaml', {
+    apiVersion: 'apiserver.config.k8s.io/v1',
+    kind: 'AdmissionConfiguration',
+    plugins: [{ name: 'PodSecurity', path: 'pod-security.yaml' }],
+  });
+  await using opened = await open('--admission-control-config-file', path);
+  expect(opened.admission.podSecurity?.defaults.enforce).toEqual({ level: 'baseline', minor: 'latest' });
+});

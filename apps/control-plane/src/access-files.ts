@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import {
+  type AdmissionConfig,
   type AnonymousConfig,
   AUTHENTICATION_CONFIG_KIND,
   type Auditor,
@@ -14,6 +16,7 @@ import {
   LogSink,
   NO_CONDITIONS,
   PolicyAuditor,
+  parseAdmissionConfig,
   parseAuditPolicy,
   parseAuthenticationConfig,
   parseAuthorizationConfig,
@@ -42,6 +45,7 @@ export interface OpenedAccess extends AsyncDisposable {
   readonly tokens: readonly TokenAuthenticator[];
   readonly anonymous: () => AnonymousConfig;
   readonly authorization: () => AuthorizationConfig;
+  readonly admission: AdmissionConfig;
   readonly auditor: Auditor | undefined;
   readonly encryption: EncryptionAtRest | undefined;
   /** Reads files again that change, until `signal` aborts. */
@@ -95,6 +99,16 @@ export async function openAccess(config: AccessConfig, deps: AccessFilesDeps): P
       },
     });
   }
+  let admission: AdmissionConfig = {};
+  const { admissionFile } = config;
+  if (admissionFile !== undefined) {
+    once.push({
+      path: admissionFile,
+      async apply(text) {
+        admission = await parseAdmissionConfig(text, (path) => readFile(resolve(dirname(admissionFile), path), 'utf8'));
+      },
+    });
+  }
   await applyFiles(once);
   const known = await applyFiles(files);
   const { tokenWebhook } = config;
@@ -108,6 +122,7 @@ export async function openAccess(config: AccessConfig, deps: AccessFilesDeps): P
     tokens,
     anonymous: () => anonymous,
     authorization: () => authorization,
+    admission,
     auditor,
     encryption,
     run: (signal) => followFiles(files, known, { clock, log }, signal),

@@ -47,7 +47,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
   const issuer = `https://kubernetes.default.svc.${config.clusterDomain}`;
   const webhooks = scope.use(webhookClient({ clock, random }));
   const opened = scope.use(await openAccess(config.access, { issuer, webhooks, clock, log: log.child({ component: 'access' }) }));
-  const { tokens, anonymous, authorization, auditor, encryption } = opened;
+  const { tokens, anonymous, authorization, admission, auditor, encryption } = opened;
   const plain = await openStore(config, { clock, random, log });
   const store = scope.use(encryption === undefined ? plain : new SealedStore(plain, encryption));
   const kinds = new KindRegistry(builtinKinds);
@@ -56,6 +56,9 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
     tokens,
     anonymous,
     authorization,
+    extendsTokens: config.access.extendsTokens,
+    ...(config.access.tokenLifetimeMaxS === undefined ? {} : { tokenLifetimeMaxS: config.access.tokenLifetimeMaxS }),
+    podSecurity: admission.podSecurity,
     serviceAccountKeyPem: pki.serviceAccountKeyPem,
     webhooks,
     clock,

@@ -9,6 +9,7 @@ import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { podSecurity } from './admission/pod-security/pod-security.ts';
+import type { PodSecurityConfig } from './admission/pod-security/pod-security-config.ts';
 import { podTopologyLabels } from './admission/pod-topology-labels.ts';
 import { priority } from './admission/priority.ts';
 import { rbacEscalation } from './admission/rbac-escalation.ts';
@@ -44,6 +45,10 @@ export interface ClusterAccessOptions {
   readonly jwksUri?: string;
   /** PEM of the key that signs them. */
   readonly serviceAccountKeyPem: string;
+  /** Longest life of a ServiceAccount token that is asked for, in seconds. Default: as long as is asked. */
+  readonly tokenLifetimeMaxS?: number;
+  /** Whether tokens that injected volumes ask for live a year, for clients that never read them again. Default: true. */
+  readonly extendsTokens?: boolean;
   /** Which requests without credentials are served as `system:anonymous`; asked for each. Default: all. */
   readonly anonymous?: () => AnonymousConfig;
   /** Further sorts of bearer tokens, asked in this order. */
@@ -52,6 +57,8 @@ export interface ClusterAccessOptions {
   readonly authorization?: () => AuthorizationConfig;
   /** For the webhooks among them. */
   readonly webhooks: WebhookClient;
+  /** What Pods are held to where namespaces do not say, and who is exempt. Default: nothing, and nobody. */
+  readonly podSecurity?: PodSecurityConfig | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -92,7 +99,7 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         serviceAccount(reader, random),
         nodeRestriction(reader),
         taintNodesByCondition,
-        podSecurity(reader),
+        podSecurity(reader, options.podSecurity),
         priority(reader),
         defaultTolerationSeconds,
         defaultStorageClass(reader),
@@ -108,7 +115,17 @@ export function clusterAccess(options: ClusterAccessOptions): ClusterAccess {
         ...configured,
         resourceQuota(reader, statuses, clock),
       ]),
-    serviceAccountTokens: (reader) => new ServiceAccountIssuer({ issuer, audiences, key, reader, clock, random }),
+    serviceAccountTokens: (reader) =>
+      new ServiceAccountIssuer({
+        issuer,
+        audiences,
+        key,
+        reader,
+        clock,
+        random,
+        ...(options.tokenLifetimeMaxS === undefined ? {} : { lifetimeMaxS: options.tokenLifetimeMaxS }),
+        ...(options.extendsTokens === undefined ? {} : { extends: options.extendsTokens }),
+      }),
     eviction: (reader, statuses) => new BudgetGuard(reader, statuses, clock),
     documents: {
       '/.well-known/openid-configuration': {

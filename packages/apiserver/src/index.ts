@@ -1,3 +1,4 @@
+export { type AdmissionConfig, parseAdmissionConfig } from './admission/admission-config.ts';
 export { type ApiServer, type ApiServerOptions, createApiServer } from './api-server.ts';
 export type { AuditSink } from './audit/audit-event.ts';
 export { parseAuditPolicy } from './audit/audit-policy.ts';

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { AdmissionRequest } from '../../contract/admission.ts';
 import { admit, createRequest, readerOf, updateRequest } from '../../testing/admission-bench.ts';
 import { detailsOf, evaluatePod } from './evaluation.ts';
-import { type PodSecurityExemptions, podSecurity } from './pod-security.ts';
-import { policyOf, type Standard, showStandard } from './policy.ts';
+import { podSecurity } from './pod-security.ts';
+import { type PodSecurityExemptions, USUAL_POD_SECURITY } from './pod-security-config.ts';
+import { NO_POLICY, policyOf, type Standard, showStandard } from './policy.ts';
 
 const latest = (level: Standard['level']): Standard => ({ level, minor: 'latest' });
 const podOf = (spec: JsonObject = {}, container: JsonObject = {}, metadata: JsonObject = { name: 'web' }) => ({
@@ -184,15 +185,24 @@ describe('labels', () => {
   });
 });
 
+it('what labels do not say is as the cluster says', () => {
+  const defaults = { ...NO_POLICY, enforce: { level: 'baseline', minor: 30 } as const };
+  expect(policyOf({}, defaults).policy).toEqual(defaults);
+  const { policy } = policyOf({ 'pod-security.kubernetes.io/enforce': 'restricted' }, defaults);
+  expect(showStandard(policy.enforce)).toBe('restricted:v1.30');
+  expect(showStandard(policy.warn)).toBe('restricted:v1.30');
+});
+
 interface Told {
   readonly warnings: string[];
   readonly notes: Record<string, string>;
 }
 
 /** The plugin over one namespace with `labels`, and what it told. */
-function guarded(labels: Record<string, string>, exemptions: PodSecurityExemptions = {}, pods: JsonObject[] = []) {
+function guarded(labels: Record<string, string>, exemptions: Partial<PodSecurityExemptions> = {}, pods: JsonObject[] = []) {
   const namespace = { metadata: { name: 'default', labels: prefixed(labels) } };
-  const plugin = podSecurity(readerOf({ '/namespaces': [namespace], '/pods': pods }), exemptions);
+  const config = { ...USUAL_POD_SECURITY, exemptions: { ...USUAL_POD_SECURITY.exemptions, ...exemptions } };
+  const plugin = podSecurity(readerOf({ '/namespaces': [namespace], '/pods': pods }), config);
   const told: Told = { warnings: [], notes: {} };
   const tell = {
     warn: (text: string) => void told.warnings.push(text),
@@ -241,7 +251,7 @@ describe('a Pod', () => {
     await expect(judge(updateRequest('pods', bad, debugged, { subresource: 'status' }))).resolves.toBeDefined();
   });
 
-  it.each<[string, PodSecurityExemptions]>([
+  it.each<[string, Partial<PodSecurityExemptions>]>([
     ['namespace', { namespaces: ['default'] }],
     ['user', { usernames: ['admin'] }],
     ['runtimeClass', { runtimeClasses: ['vm'] }],

@@ -5,14 +5,8 @@ import type { AdmissionPlugin } from '../admission-chain.ts';
 import { refusal } from '../refusal.ts';
 import { detailsOf, evaluatePod, reasonsOf } from './evaluation.ts';
 import type { Finding, PodShape } from './finding.ts';
+import { type PodSecurityConfig, type PodSecurityExemptions, USUAL_POD_SECURITY } from './pod-security-config.ts';
 import { isStricter, type NamespacePolicy, policyOf, type Standard, sameStandard, showStandard } from './policy.ts';
-
-/** Who is not held to any namespace's standard. Default: nobody. */
-export interface PodSecurityExemptions {
-  readonly namespaces?: readonly string[];
-  readonly usernames?: readonly string[];
-  readonly runtimeClasses?: readonly string[];
-}
 
 /** Pods that are looked at when a namespace becomes stricter. */
 const PODS_MAX = 3000;
@@ -35,14 +29,15 @@ const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
  * Holds Pods to the standard that their namespace's labels name, and tells those who write what makes Pods.
  * @see https://kubernetes.io/docs/concepts/security/pod-security-admission/
  */
-export function podSecurity(reader: ObjectReader, exemptions: PodSecurityExemptions = {}): AdmissionPlugin {
+export function podSecurity(reader: ObjectReader, config: PodSecurityConfig = USUAL_POD_SECURITY): AdmissionPlugin {
+  const { defaults, exemptions } = config;
   return {
     name: 'PodSecurity',
     async validate(request) {
       const { operation, group, resource, object, subresource } = request;
       if (object === undefined || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
       if (group === '' && resource === 'namespaces') {
-        if (subresource === '') await judgeNamespace(reader, exemptions, request, object);
+        if (subresource === '') await judgeNamespace(reader, config, request, object);
         return;
       }
       const isPod = group === '' && resource === 'pods';
@@ -54,7 +49,7 @@ export function podSecurity(reader: ObjectReader, exemptions: PodSecurityExempti
         request.annotate(`${AUDIT_PREFIX}exempt`, exempt);
         return;
       }
-      const { policy, faults } = await policyIn(reader, request.namespace);
+      const { policy, faults } = await policyIn(reader, request.namespace, defaults);
       const modes = isPod ? [policy.enforce, policy.audit, policy.warn] : [policy.audit, policy.warn];
       if (faults.length === 0 && modes.every(({ level }) => level === 'privileged')) {
         if (isPod) request.annotate(`${AUDIT_PREFIX}enforce-policy`, 'privileged:latest');
@@ -93,27 +88,27 @@ function judgePod(request: AdmissionRequest, { enforce, audit, warn }: Namespace
 /** @throws {StatusError} Invalid: labels that cannot be read, and could be before. */
 async function judgeNamespace(
   reader: ObjectReader,
-  exemptions: PodSecurityExemptions,
+  { defaults, exemptions }: PodSecurityConfig,
   request: AdmissionRequest,
   namespace: JsonObject,
 ): Promise<void> {
   const name = stringAt(namespace, 'metadata', 'name');
-  const { policy, faults } = policyOf(labelsOf(namespace));
-  const old = request.oldObject === undefined ? undefined : policyOf(labelsOf(request.oldObject as unknown as JsonObject));
+  const { policy, faults } = policyOf(labelsOf(namespace), defaults);
+  const old = request.oldObject === undefined ? undefined : policyOf(labelsOf(request.oldObject as unknown as JsonObject), defaults);
   if (faults.length > 0 && !semanticEqual(old?.faults ?? [], faults)) throw invalidObject({ group: '', kind: 'Namespace' }, name, faults);
   if (old === undefined) return;
   const { enforce } = policy;
   const before = old.policy.enforce;
   if (sameStandard(enforce, before) || enforce.level === 'privileged') return;
   if (enforce.minor === before.minor && !isStricter(enforce.level, before.level)) return;
-  if (exemptions.namespaces?.includes(name)) return;
+  if (exemptions.namespaces.includes(name)) return;
   for (const warning of await warningsOf(reader, exemptions, name, enforce)) request.warn(warning);
 }
 
 /** What stands in the namespace already and would not be let in now; the same fault of several Pods once. */
 async function warningsOf(
   reader: ObjectReader,
-  { runtimeClasses = [] }: PodSecurityExemptions,
+  { runtimeClasses }: PodSecurityExemptions,
   namespace: string,
   standard: Standard,
 ): Promise<readonly string[]> {
@@ -166,7 +161,7 @@ function oneOfEachFirst(pods: readonly JsonObject[]): readonly JsonObject[] {
 }
 
 function exemptionOf(
-  { namespaces = [], usernames = [], runtimeClasses = [] }: PodSecurityExemptions,
+  { namespaces, usernames, runtimeClasses }: PodSecurityExemptions,
   { namespace, user }: AdmissionRequest,
   shape: JsonObject | undefined,
 ): string | undefined {
@@ -184,10 +179,10 @@ function changesContainers(pod: JsonObject, old: JsonObject): boolean {
   });
 }
 
-async function policyIn(reader: ObjectReader, name: string): Promise<ReturnType<typeof policyOf>> {
+async function policyIn(reader: ObjectReader, name: string, defaults: NamespacePolicy): Promise<ReturnType<typeof policyOf>> {
   const namespace =
     (await reader.get('', 'namespaces', undefined, name)) ?? (await reader.get('', 'namespaces', undefined, name, { fresh: true }));
-  return policyOf(labelsOf((namespace ?? {}) as unknown as JsonObject));
+  return policyOf(labelsOf((namespace ?? {}) as unknown as JsonObject), defaults);
 }
 
 function labelsOf(object: JsonObject): Readonly<Record<string, string>> {

@@ -23,11 +23,17 @@ export interface NamespacePolicy {
 const PREFIX = 'pod-security.kubernetes.io/';
 const EVERYTHING: Standard = { level: 'privileged', minor: 'latest' };
 
-/** The policy in a namespace's labels, and what is wrong with them. There is always a policy: the strictest to enforce where a label cannot be read. */
-export function policyOf(labels: Readonly<Record<string, string>>): {
-  readonly policy: NamespacePolicy;
-  readonly faults: readonly FieldError[];
-} {
+/** What holds where nobody says anything. */
+export const NO_POLICY: NamespacePolicy = { enforce: EVERYTHING, audit: EVERYTHING, warn: EVERYTHING };
+
+/**
+ * The policy in a namespace's labels, and what is wrong with them. There is always a policy: the strictest to enforce where a label cannot be read.
+ * @param defaults For what the labels do not say.
+ */
+export function policyOf(
+  labels: Readonly<Record<string, string>>,
+  defaults: NamespacePolicy = NO_POLICY,
+): { readonly policy: NamespacePolicy; readonly faults: readonly FieldError[] } {
   const faults: FieldError[] = [];
   const read = <T>(name: string, parse: (text: string) => T | undefined, what: string): T | 'absent' | 'unreadable' => {
     const text = labels[`${PREFIX}${name}`];
@@ -36,21 +42,22 @@ export function policyOf(labels: Readonly<Record<string, string>>): {
     if (value === undefined) faults.push(invalid(`metadata.labels[${PREFIX}${name}]`, text, what));
     return value ?? 'unreadable';
   };
-  const standard = (mode: string, unreadable: Level) => {
+  const standard = (mode: 'enforce' | 'audit' | 'warn', unreadable: Level) => {
     const level = read(mode, parseLevel, `must be one of ${LEVELS.join(', ')}`);
     const minor = read(`${mode}-version`, parseMinor, 'must be "latest" or "v1.x"');
     return {
       named: level,
       isVersioned: minor !== 'absent',
-      level: level === 'absent' ? EVERYTHING.level : level === 'unreadable' ? unreadable : level,
-      minor: minor === 'absent' || minor === 'unreadable' ? EVERYTHING.minor : minor,
+      level: level === 'absent' ? defaults[mode].level : level === 'unreadable' ? unreadable : level,
+      minor: minor === 'absent' ? defaults[mode].minor : minor === 'unreadable' ? EVERYTHING.minor : minor,
     };
   };
   const enforce = standard('enforce', 'restricted');
   const audit = standard('audit', 'privileged');
   const warn = standard('warn', 'privileged');
   // Who enforces something wants to be told of it too, in what makes Pods: those are not refused.
-  const warnsAsEnforced = warn.named === 'absent' && enforce.named !== 'unreadable' && isStricter(enforce.level, warn.level);
+  const isEnforced = enforce.named !== 'absent' && enforce.named !== 'unreadable';
+  const warnsAsEnforced = isEnforced && warn.named === 'absent' && isStricter(enforce.level, warn.level);
   return {
     policy: {
       enforce: { level: enforce.level, minor: enforce.minor },
@@ -76,11 +83,11 @@ export function showStandard({ level, minor }: Standard): string {
   return `${level}:${minor === 'latest' ? minor : `v1.${minor}`}`;
 }
 
-function parseLevel(text: string): Level | undefined {
+export function parseLevel(text: string): Level | undefined {
   return LEVELS.find((level) => level === text);
 }
 
-function parseMinor(text: string): Standard['minor'] | undefined {
+export function parseMinor(text: string): Standard['minor'] | undefined {
   if (text === 'latest') return text;
   const [, minor] = /^v1\.(0|[1-9]\d*)$/.exec(text) ?? [];
   return minor === undefined ? undefined : Number(minor);
