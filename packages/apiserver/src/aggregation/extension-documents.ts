@@ -1,4 +1,5 @@
-import { isJsonObject, type JsonObject, joinApiVersion, objectAt, objectsAt, stringAt } from '@dure/api';
+import { createHash } from 'node:crypto';
+import { equalJson, isJsonObject, type JsonObject, joinApiVersion, objectAt, objectsAt, stringAt } from '@dure/api';
 import { type Clock, messageOf } from '@dure/foundation';
 import { remoteHeaders } from '../authentication/request-header.ts';
 import type { ExtensionDialer, ExtensionTarget } from '../connect/extension-dialer.ts';
@@ -37,7 +38,9 @@ class UnexpectedAnswerError extends Error {
 }
 
 interface Fetched {
+  /** '' where the server gives none. */
   readonly etag: string;
+  readonly digest: string;
   readonly value: JsonObject;
 }
 
@@ -46,7 +49,7 @@ export class ExtensionDocuments {
   readonly #dialer: ExtensionDialer;
   readonly #clock: Clock;
   readonly #documents = new Map<string, ExtensionDocument>();
-  /** Answers by APIService and path, to be confirmed by their ETag. */
+  /** Answers by APIService and path: what did not change stays the very same value. */
   readonly #answers = new Map<string, Map<string, Fetched>>();
   readonly #listeners = new Set<() => void>();
 
@@ -125,11 +128,10 @@ export class ExtensionDocuments {
   #put(name: string, document: ExtensionDocument): void {
     const before = this.#documents.get(name);
     this.#documents.set(name, document);
-    // Confirmed by its ETag a document is the very same value.
     const isSame =
       before !== undefined &&
       before.isFresh === document.isFresh &&
-      before.resources === document.resources &&
+      equalJson(before.resources, document.resources) &&
       before.swagger === document.swagger &&
       before.openApiUrl === document.openApiUrl;
     if (!isSame) for (const listener of this.#listeners) listener();
@@ -163,12 +165,13 @@ export class ExtensionDocuments {
     const { status, headers, bytes } = await this.#ask(target, path, accept, known?.etag ?? '', signal);
     if (status === 304 && known !== undefined) return known.value;
     if (status !== 200) throw new UnexpectedAnswerError(`read ${path} of ${name}: the server answered ${status}`, status);
+    const digest = createHash('sha256').update(bytes).digest('base64');
+    if (known?.digest === digest) return known.value;
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
     if (!isJsonObject(value)) throw new UnexpectedAnswerError(`read ${path} of ${name}: the answer is no object`, status);
-    const etag = headers.etag;
     const answers = this.#answers.get(name) ?? new Map<string, Fetched>();
     this.#answers.set(name, answers);
-    if (typeof etag === 'string') answers.set(path, { etag, value });
+    answers.set(path, { etag: typeof headers.etag === 'string' ? headers.etag : '', digest, value });
     return value;
   }
 
