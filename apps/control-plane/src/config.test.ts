@@ -86,6 +86,8 @@ describe('parseConfig', () => {
         authorizationModes: ['Node', 'RBAC'],
         audit: undefined,
         encryptionFile: undefined,
+        tokenLifetimeMaxS: undefined,
+        extendsTokens: true,
       });
     });
 
@@ -122,6 +124,7 @@ describe('parseConfig', () => {
       [['--audit-policy-file', '/a'], /needs --audit-log-path/],
       [['--anonymous-auth=maybe'], /expected true or false/],
       [['--authentication-token-webhook-config-file', '/a', '--authentication-token-webhook-cache-ttl', '2'], /expected a duration/],
+      [['--service-account-max-token-expiration', '10m'], /expected at least 1h/],
       [['--encryption-provider-config-automatic-reload'], /needs --encryption-provider-config/],
     ])('is not read from %j', (args, why) => {
       expect(() => parse(...args)).toThrow(why);

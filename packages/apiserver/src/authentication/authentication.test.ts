@@ -47,6 +47,7 @@ const authenticator = new ClusterAuthenticator({
   tokens: [],
 });
 const account = object('ServiceAccount', 'web');
+const admin = { name: 'admin', groups: [] };
 
 beforeEach(() => {
   objects.clear();
@@ -60,8 +61,11 @@ const signIn = (token: string) =>
     { headers: { authorization: `Bearer ${token}` }, remoteAddress: '127.0.0.1', path: '/' } as Credentials,
     signal,
   );
-const issue = async (spec: Record<string, unknown> = {}) =>
-  (await tokens.issue(account, { spec } as never)).status as { token: string; expirationTimestamp: string };
+const warnings: string[] = [];
+const request = (from: ServiceAccountIssuer, spec: Record<string, unknown>) =>
+  from.issue(account, { spec } as never, admin, signal, (message) => void warnings.push(message));
+const issue = async (spec: Record<string, unknown> = {}, from = tokens) =>
+  (await request(from, spec)).status as { token: string; expirationTimestamp: string };
 const boundToPod = { boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'web-0', uid: 'uid-web-0' } };
 
 describe('ServiceAccount tokens', () => {
@@ -98,11 +102,34 @@ describe('ServiceAccount tokens', () => {
   it('open nothing when meant for another audience or signed by another key', async () => {
     await expect(signIn((await issue({ audiences: ['vault'] })).token)).rejects.toMatchObject({ status: { code: 401 } });
     const forged = new ServiceAccountIssuer({ issuer, audiences: [issuer], key: newKey(), reader, clock, random: seededRandom(2) });
-    const { token } = (await forged.issue(account, { spec: {} } as never)).status as { token: string };
+    const { token } = await issue({}, forged);
     await expect(signIn(token)).rejects.toMatchObject({ status: { code: 401 } });
     expect(await authenticator.reviewToken((await issue({ audiences: ['vault'] })).token, ['vault'], signal)).toMatchObject({
       authenticated: { audiences: ['vault'] },
     });
+  });
+
+  it('that a volume asks for live longer than they say, if they are for this server', async () => {
+    const volume = { ...boundToPod, expirationSeconds: 3607 };
+    const { token, expirationTimestamp } = await issue(volume);
+    expect(Date.parse(expirationTimestamp) - clock.now()).toBe(3_607_000);
+    const other = (await issue({ ...volume, audiences: ['vault'] })).token;
+    await clock.advance(4_000_000);
+    await expect(signIn(token)).resolves.toBeDefined();
+    expect((await authenticator.reviewToken(other, ['vault'], signal)).error).toContain('exp');
+  });
+
+  it('live no longer than the server lets them, and say so', async () => {
+    const options = { issuer, audiences: [issuer], key, reader, clock, random: seededRandom(3), lifetimeMaxS: 1200, extends: false };
+    warnings.length = 0;
+    const issued = await request(new ServiceAccountIssuer(options), { ...boundToPod, expirationSeconds: 3607 });
+    expect(issued).toMatchObject({ spec: { expirationSeconds: 1200, audiences: [issuer] } });
+    expect(warnings).toEqual(['requested expiration of 3607 seconds shortened to 1200 seconds']);
+    const { token } = issued.status as { token: string };
+    await clock.advance(1_190_000);
+    await expect(signIn(token)).resolves.toBeDefined();
+    await clock.advance(30_000);
+    await expect(signIn(token)).rejects.toMatchObject({ status: { code: 401 } });
   });
 
   it('are refused below ten minutes, and for a Pod that is not the one meant', async () => {

@@ -4,6 +4,7 @@ import { SignJWT } from 'jose';
 import { nodeNameOf } from '../authorization/pod-references.ts';
 import type { ObjectReader } from '../contract/object-reader.ts';
 import type { ServiceAccountTokens } from '../contract/service-account-tokens.ts';
+import type { UserInfo } from '../contract/user.ts';
 import { type BoundObject, CLAIMS_KEY, type KubernetesClaims, SUBJECT_PREFIX } from './service-account-claims.ts';
 import type { SigningKey } from './service-account-keys.ts';
 
@@ -20,6 +21,10 @@ export interface ServiceAccountIssuerOptions {
   /** Audiences of a token that asks for none. */
   readonly audiences: readonly string[];
   readonly key: SigningKey;
+  /** Longest life of a token; longer ones are shortened. Default: none. */
+  readonly lifetimeMaxS?: number;
+  /** Whether tokens that injected volumes ask for live a year. Default: true. */
+  readonly extends?: boolean;
   readonly reader: ObjectReader;
   readonly clock: Clock;
   readonly random: Random;
@@ -39,23 +44,33 @@ export class ServiceAccountIssuer implements ServiceAccountTokens {
     this.#options = options;
   }
 
-  async issue(serviceAccount: KubeObject, request: JsonObject): Promise<JsonObject> {
-    const { issuer, audiences, key, clock, random } = this.#options;
+  async issue(
+    serviceAccount: KubeObject,
+    request: JsonObject,
+    _user: UserInfo,
+    _signal: AbortSignal,
+    warn: (message: string) => void,
+  ): Promise<JsonObject> {
+    const { issuer, key, clock, random, lifetimeMaxS = EXPIRATION_MAX_S } = this.#options;
     const { name, namespace = '', uid } = serviceAccount.metadata;
     const spec = (request.spec ?? {}) as TokenRequestShape;
-    const wantedS = spec.expirationSeconds ?? HOUR_S;
+    const askedS = spec.expirationSeconds ?? HOUR_S;
     const path = childPath('spec', 'expirationSeconds');
     const fault =
-      wantedS < EXPIRATION_MIN_S
-        ? invalid(path, wantedS, 'may not specify a duration less than 10 minutes')
-        : wantedS > EXPIRATION_MAX_S
-          ? invalid(path, wantedS, 'may not specify a duration larger than 2^32 seconds')
+      askedS < EXPIRATION_MIN_S
+        ? invalid(path, askedS, 'may not specify a duration less than 10 minutes')
+        : askedS > EXPIRATION_MAX_S
+          ? invalid(path, askedS, 'may not specify a duration larger than 2^32 seconds')
           : undefined;
     if (fault !== undefined) throw invalidObject({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', [fault]);
 
+    const wantedS = Math.min(askedS, lifetimeMaxS);
+    if (wantedS < askedS) warn(`requested expiration of ${askedS} seconds shortened to ${wantedS} seconds`);
+    const audiences = spec.audiences?.length ? spec.audiences : this.#options.audiences;
     const bound = await this.#bound(spec.boundObjectRef ?? undefined, namespace, name);
     const nowS = Math.floor(clock.now() / 1000);
-    const extended = wantedS === WARN_AFTER_S && bound.pod !== undefined;
+    const isForUs = audiences.every((audience) => this.#options.audiences.includes(audience));
+    const extended = this.#options.extends !== false && wantedS === WARN_AFTER_S && bound.pod !== undefined && isForUs;
     const lifetimeS = extended ? EXTENDED_S : wantedS;
     const claims: KubernetesClaims = {
       namespace,
@@ -67,14 +82,18 @@ export class ServiceAccountIssuer implements ServiceAccountTokens {
       .setProtectedHeader({ alg: key.algorithm, kid: key.keyId })
       .setIssuer(issuer)
       .setSubject(`${SUBJECT_PREFIX}${namespace}:${name}`)
-      .setAudience([...(spec.audiences?.length ? spec.audiences : audiences)])
+      .setAudience([...audiences])
       .setIssuedAt(nowS)
       .setNotBefore(nowS)
       .setExpirationTime(nowS + lifetimeS)
       .setJti(uuid(random))
       .sign(key.privateKey);
     // The holder is told the time it asked for, so that it reloads as if the token were not extended.
-    return { ...request, status: { token, expirationTimestamp: rfc3339Seconds((nowS + wantedS) * 1000) } };
+    return {
+      ...request,
+      spec: { ...spec, audiences: [...audiences], expirationSeconds: wantedS } as JsonObject,
+      status: { token, expirationTimestamp: rfc3339Seconds((nowS + wantedS) * 1000) },
+    };
   }
 
   async #bound(

@@ -22,7 +22,7 @@ export function accountTokenHandler({ router, reader, admission, book, tokens }:
     if (account.metadata.namespace !== undefined) meta.namespace = account.metadata.namespace;
     const options = parseWriteOptions(call.request.query, call.request.headers['user-agent'] ?? '', 'CreateOptions');
     await admitBody(admission, target, { kind: TOKEN_REQUEST, operation: 'CREATE', object: request }, options);
-    const issued = await tokens.issue(account, request, call.user, call.signal);
+    const issued = await tokens.issue(account, request, call.user, call.signal, call.warn);
     return router.present(call, TOKEN_REQUEST, issued, 201);
   };
 }
