@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { builtinKinds, type JsonObject, KindRegistry } from '@dure/api';
 import { systemClock } from '@dure/foundation';
-import { openMemoryStore } from '@dure/store';
+import { openMemoryStore, type Store } from '@dure/store';
 import { describe, expect, it } from 'vitest';
 import type { StatusSwap } from '../contract/status-swap.ts';
 import { admit, createRequest, readerOf, updateRequest } from '../testing/admission-bench.ts';
@@ -105,6 +106,21 @@ async function serve(
   return { test, client: testClient(test) };
 }
 
+/** A store at which writes of several servers meet. */
+function slowToWrite(store: Store): Store {
+  const append: Store['append'] = async (...parts) => {
+    await setImmediate();
+    return store.append(...parts);
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'append') return append;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+}
+
 async function countedQuota(client: TestClient, hard: JsonObject): Promise<void> {
   const path = '/api/v1/namespaces/default/resourcequotas';
   await client.send('POST', path, { body: { metadata: { name: 'q' }, spec: { hard } } });
@@ -112,9 +128,49 @@ async function countedQuota(client: TestClient, hard: JsonObject): Promise<void>
   await client.send('PATCH', `${path}/q/status`, { contentType: 'application/merge-patch+json', body: { status: { hard, used } } });
 }
 
+describe('a claim that another server was faster with', () => {
+  /** A quota whose status was `seen`, and is `now` since. */
+  function contested(seen: JsonObject, now: JsonObject) {
+    const quotaAt = (resourceVersion: string, used: JsonObject) => ({
+      metadata: { name: 'q', namespace: 'default', uid: 'u', resourceVersion },
+      spec: {},
+      status: { hard: { secrets: '5' }, used },
+    });
+    const written: [revision: string, used: unknown][] = [];
+    const statuses: StatusSwap = {
+      async swap(_group, _resource, object, status) {
+        const { resourceVersion } = object.metadata;
+        written.push([resourceVersion, status.used]);
+        if (resourceVersion === '1') return { kind: 'lost', winner: quotaAt('2', now) as never };
+        return { kind: 'swapped', object: quotaAt('3', status.used as JsonObject) as never };
+      },
+    };
+    return { plugin: resourceQuota(readerOf({ '/resourcequotas': [quotaAt('1', seen)] }), statuses, systemClock), written };
+  }
+  const secret = () => createRequest('secrets', { metadata: { name: 's' } });
+
+  it('is made anew from what that one left', async () => {
+    const { plugin, written } = contested({ secrets: '1' }, { secrets: '3' });
+    await admit(plugin, secret());
+    expect(written).toEqual([
+      ['1', { secrets: '2' }],
+      ['2', { secrets: '4' }],
+    ]);
+    // The cache still shows the first state; this server knows better.
+    await admit(plugin, secret());
+    expect(written.at(-1)).toEqual(['3', { secrets: '5' }]);
+    await expect(admit(plugin, secret())).rejects.toThrow('exceeded quota: q, requested: secrets=1, used: secrets=5, limited: secrets=5');
+  });
+
+  it('is refused where that one left nothing', async () => {
+    const { plugin } = contested({ secrets: '1' }, { secrets: '5' });
+    await expect(admit(plugin, secret())).rejects.toThrow('exceeded quota');
+  });
+});
+
 describe('writers at once', () => {
   it('cannot come to more than the limit, at one server or two', async () => {
-    await using store = await openMemoryStore({ clock: systemClock });
+    await using store = slowToWrite(await openMemoryStore({ clock: systemClock }));
     const one = await serve({ store });
     const two = await serve({ store });
     await using _stop = {
