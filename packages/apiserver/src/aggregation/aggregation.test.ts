@@ -272,6 +272,11 @@ describe('a request for an aggregated group version', () => {
     expect(refused.text).toMatch(/^error trying to reach service: .*(certificate|signature)/);
     await client.send('PATCH', `${SERVICES}/${NAME}`, {
       contentType: 'application/merge-patch+json',
+      body: { spec: { caBundle: Buffer.from(extension.certificate).toString('base64') } },
+    });
+    expect((await client.send('GET', FLUNDERS)).status).toBe(200);
+    await client.send('PATCH', `${SERVICES}/${NAME}`, {
+      contentType: 'application/merge-patch+json',
       body: { spec: { caBundle: null, insecureSkipTLSVerify: true } },
     });
     expect((await client.send('GET', FLUNDERS)).status).toBe(200);

@@ -54,7 +54,8 @@ export function extensionDialer({ reads, pods, random, identity }: ExtensionDial
       {
         socket,
         servername: hostOf(to),
-        ...(to.insecureSkipTLSVerify ? { rejectUnauthorized: false } : { ca: trust }),
+        // As in Go, whatever is in the bundle is believed, not only what signed itself.
+        ...(to.insecureSkipTLSVerify ? { rejectUnauthorized: false } : { ca: trust, allowPartialTrustChain: true }),
         ...identity?.(),
       },
       signal,

@@ -14,6 +14,7 @@ const context = { clock: systemClock, random: systemRandom };
 let server: https.Server;
 let port: number;
 let caBundle: string;
+let servingPem: string;
 let strangerBundle: string;
 let own: { readonly certPem: string; readonly keyPem: string };
 let seen: { readonly path: string; readonly body: string; readonly peer: string; readonly authorization: string; readonly type: string }[];
@@ -44,6 +45,7 @@ beforeAll(async () => {
   );
   const shown = await issueCertificate(authority, { commonName: 'the-server', organizations: [], usages: ['client auth'] }, context);
   own = { certPem: shown.certificatePem, keyPem: shown.privateKeyPem };
+  servingPem = serving.certificatePem;
   caBundle = Buffer.from(authority.certificatePem).toString('base64');
   strangerBundle = Buffer.from(stranger.certificatePem).toString('base64');
   server = https.createServer(
@@ -121,6 +123,10 @@ describe('webhookClient', () => {
   it('reaches a Service at a ready endpoint and expects a certificate for its name', async () => {
     expect(await call(service())).toEqual({ answer: 42 });
     expect(seen[0]?.path).toBe('/validate?timeout=10s');
+  });
+
+  it('believes whatever is in the bundle, an authority below another or the certificate itself, as Go does', async () => {
+    expect(await call({ ...service(), caBundle: Buffer.from(servingPem).toString('base64') })).toEqual({ answer: 42 });
   });
 
   it('refuses the certificate of another name or another authority', async () => {

@@ -186,6 +186,8 @@ function connector(
 ): buildConnector.connector {
   const host = hostname.replace(/^\[|\]$/g, '');
   const tls: ConnectionOptions = {
+    // As in Go, whatever is in the bundle is believed, not only what signed itself.
+    allowPartialTrustChain: true,
     ca: caBundle === undefined || caBundle === '' ? [...rootCertificates] : Buffer.from(caBundle, 'base64').toString('utf8'),
     ...(credentials?.certPem === undefined ? {} : { cert: credentials.certPem }),
     ...(credentials?.keyPem === undefined ? {} : { key: credentials.keyPem }),

@@ -40,6 +40,8 @@ export interface ExtensionServer extends AsyncDisposable {
   readonly port: number;
   /** PEM. */
   readonly ca: string;
+  /** Its own. PEM. */
+  readonly certificate: string;
   readonly seen: readonly SeenRequest[];
   /** Sends an event to every watcher. */
   emit(type: string, name: string): void;
@@ -250,6 +252,7 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
   return {
     port: (server.address() as AddressInfo).port,
     ca: authority.certificatePem,
+    certificate: serving.certificatePem,
     seen,
     emit(type, name) {
       for (const watcher of watchers) watcher.write(`${JSON.stringify({ type, object: flunder(name) })}\n`);
