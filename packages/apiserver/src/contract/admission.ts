@@ -19,8 +19,8 @@ export interface AdmissionRequest {
   /** What `object` is where it is no object of the resource: the Scale, Binding, Eviction or TokenRequest of a subresource, the options of a connect. */
   readonly bodyKind?: { readonly group: string; readonly version: string; readonly kind: string };
   /**
-   * Absent for DELETE. {@link Admission.mutate} may change it in place. It is in the storage version, or a `bodyKind` as it was sent;
-   * defaulted, not yet validated.
+   * Absent for DELETE. {@link Admission.mutate} may change it in place. It is in the storage version, of custom kinds in the
+   * request's, or a `bodyKind` as it was sent; defaulted, not yet validated.
    */
   readonly object?: JsonObject;
   /** What stands there now, for UPDATE and DELETE; in the same version as `object`. Deeply frozen. */

@@ -11,7 +11,7 @@ export interface ReaderQuery {
 
 /**
  * Reads from the server's own watch caches, for authorization, admission, quota and the token checks, which may not import the client.
- * Objects are shared and deeply frozen, in the storage version. Answers may lag behind the newest write by the time an event needs to arrive;
+ * Objects are shared and deeply frozen, in the version that they are stored in, which of custom kinds may be any. Answers may lag behind the newest write by the time an event needs to arrive;
  * `fresh` reads wait for the newest revision.
  */
 export interface ObjectReader {
