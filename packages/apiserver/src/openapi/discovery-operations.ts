@@ -34,11 +34,6 @@ export const versionInfoSchema: readonly [name: string, schema: SchemaNode] = [
   },
 ];
 
-/** Definitions that the paths of {@link groupVersionPath} speak of. */
-export const RESOURCE_LIST_SCHEMAS: readonly string[] = [`${META}.APIResourceList`];
-/** Those of {@link serverPaths}. */
-export const SERVER_SCHEMAS: readonly string[] = [`${META}.APIGroup`, `${META}.APIGroupList`, `${META}.APIVersions`];
-
 /** The list of resources of one group version. Pure. */
 export function groupVersionPath(group: string, version: string, dialect: Dialect): JsonObject {
   const path = group === '' ? `/api/${version}/` : `/apis/${group}/${version}/`;

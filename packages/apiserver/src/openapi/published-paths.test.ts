@@ -32,14 +32,22 @@ const DESCRIBED_OTHERWISE: ReadonlySet<string> = new Set(
   ].map((name) => `io.k8s.api.${name}`),
 );
 
-/** Without descriptions, which are our own, and without the list of groups that share a type, which names beta groups too. */
+/** These list every group, also those that are not served. */
+const OF_EVERY_GROUP: ReadonlySet<string> = new Set(['DeleteOptions', 'WatchEvent']);
+
+/** Without descriptions, which are our own, and with groups, versions and kinds in an order. */
 function bare(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(bare);
   if (typeof value !== 'object' || value === null) return value;
-  const kept = Object.entries(value).filter(
-    ([key, item]) => !(key === 'description' && typeof item === 'string') && key !== 'x-kubernetes-group-version-kind',
-  );
-  return Object.fromEntries(kept.map(([key, item]) => [key, bare(item)]));
+  const kept = Object.entries(value).filter(([key, item]) => !(key === 'description' && typeof item === 'string'));
+  return Object.fromEntries(kept.map(([key, item]) => [key, key === 'x-kubernetes-group-version-kind' ? marks(item) : bare(item)]));
+}
+
+function marks(given: readonly { readonly group: string; readonly version: string; readonly kind: string }[]): readonly string[] {
+  return given
+    .map(({ group, version, kind }) => `${OF_EVERY_GROUP.has(kind) ? '' : `${group}/${version}`} ${kind}`)
+    .filter((mark, index, all) => all.indexOf(mark) === index)
+    .toSorted();
 }
 
 type Operations = Readonly<Record<string, { readonly operationId?: string }>>;

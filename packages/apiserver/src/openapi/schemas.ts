@@ -1,7 +1,7 @@
 import type { JsonObject, KindDefinition, KindRegistry, SchemaBook, SchemaNode } from '@dure/api';
 import { publishedSchema } from './custom-schema.ts';
 import { describeField, describeType } from './descriptions.ts';
-import { RESOURCE_LIST_SCHEMAS, SERVER_SCHEMAS, versionInfoSchema } from './discovery-operations.ts';
+import { versionInfoSchema } from './discovery-operations.ts';
 
 /** Which dialect a document is written in. */
 export type Dialect = 'v2' | 'v3';
@@ -61,12 +61,14 @@ export function renderSchemas(
       }
     }
   }
-  for (const name of RESOURCE_LIST_SCHEMAS) collector.add(name);
-  if (dialect === 'v2') {
-    for (const name of SERVER_SCHEMAS) collector.add(name);
-    collector.put(...versionInfoSchema);
+  const meta = (kind: string, group = '', version = 'v1'): void => collector.add(`${META}.${kind}`, { group, version, kind });
+  for (const kind of ['Status', ...(dialect === 'v2' ? ['APIGroup', 'APIGroupList', 'APIVersions'] : []), 'APIResourceList']) meta(kind);
+  // Bodies that every group version takes or gives.
+  for (const kind of ['DeleteOptions', 'WatchEvent']) {
+    for (const definition of kinds.list())
+      for (const { name, served } of definition.versions) if (served) meta(kind, definition.group, name);
   }
-  for (const name of ['Status', 'DeleteOptions', 'WatchEvent', 'Patch']) if (book.has(`${META}.${name}`)) collector.add(`${META}.${name}`);
+  if (dialect === 'v2') collector.put(...versionInfoSchema);
   collector.put(`${META}.Patch`, {
     type: 'object',
     description: 'Patch is the body of a PATCH request; its content type says how it is read.',
