@@ -1,20 +1,32 @@
-import { badRequest, fieldSelector, formatLabelSelector, invalidObject, type JsonObject } from '@dure/api';
+import { badRequest, fieldSelector, formatLabelSelector, invalidObject, type JsonObject, type ServedKind } from '@dure/api';
 import type { AuthorizationQuery } from '../contract/authorizer.ts';
 import type { UserInfo } from '../contract/user.ts';
 import { section } from '../registry/object-meta.ts';
+import { parseWriteOptions } from '../registry/write-options.ts';
 import type { ResourceCall, ResourceHandler } from '../request/call.ts';
 import { unsupportedMethod } from '../request/status-response.ts';
+import { admitBody } from '../subresources/admitted-body.ts';
 import { readBody } from '../subresources/body-kind.ts';
 import type { SubresourceDeps } from '../subresources/deps.ts';
 import { userToJson } from './user-json.ts';
 
 type AccessReviewKind = 'SubjectAccessReview' | 'SelfSubjectAccessReview' | 'LocalSubjectAccessReview';
 
+/** The review that was sent, as admission lets it pass. @throws {StatusError} */
+async function admittedReview({ router, book, admission }: SubresourceDeps, call: ResourceCall, kind: ServedKind): Promise<JsonObject> {
+  if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
+  const review = await readBody(call, router, kind, book);
+  const { query, headers } = call.request;
+  const options = parseWriteOptions(query, headers['user-agent'] ?? '', 'CreateOptions');
+  await admitBody(admission, router.registryCall(call, kind), { kind, operation: 'CREATE', object: review }, options);
+  return review;
+}
+
 /** POST `tokenreviews`: whose token is this? */
-export function tokenReviewHandler({ router, book, authenticator }: SubresourceDeps): ResourceHandler {
+export function tokenReviewHandler(deps: SubresourceDeps): ResourceHandler {
+  const { router, authenticator } = deps;
   return async (call, kind) => {
-    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
-    const review = await readBody(call, router, kind, book);
+    const review = await admittedReview(deps, call, kind);
     const { token, audiences } = section(review, 'spec');
     if (typeof token !== 'string' || token === '') throw badRequest('token is required for TokenReview in authentication');
     const wanted = Array.isArray(audiences) ? audiences.filter((audience) => typeof audience === 'string') : [];
@@ -34,10 +46,10 @@ export function tokenReviewHandler({ router, book, authenticator }: SubresourceD
 }
 
 /** POST to one of the three access reviews: may they? */
-export function accessReviewHandler({ router, book, authorizer }: SubresourceDeps): ResourceHandler {
+export function accessReviewHandler(deps: SubresourceDeps): ResourceHandler {
+  const { router, authorizer } = deps;
   return async (call, kind) => {
-    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
-    const review = await readBody(call, router, kind, book);
+    const review = await admittedReview(deps, call, kind);
     const spec = section(review, 'spec');
     const query = accessQuery(kind.definition.kind as AccessReviewKind, spec, call);
     const status: JsonObject = { allowed: false };
@@ -56,10 +68,10 @@ export function accessReviewHandler({ router, book, authorizer }: SubresourceDep
 }
 
 /** POST `selfsubjectrulesreviews`: what may I do in this namespace? */
-export function rulesReviewHandler({ router, book, authorizer }: SubresourceDeps): ResourceHandler {
+export function rulesReviewHandler(deps: SubresourceDeps): ResourceHandler {
+  const { router, authorizer } = deps;
   return async (call, kind) => {
-    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
-    const review = await readBody(call, router, kind, book);
+    const review = await admittedReview(deps, call, kind);
     const { namespace } = section(review, 'spec');
     if (typeof namespace !== 'string' || namespace === '') throw badRequest('no namespace on request');
     const summary = await authorizer.rulesFor(call.user, namespace, call.signal);
@@ -69,10 +81,10 @@ export function rulesReviewHandler({ router, book, authorizer }: SubresourceDeps
 }
 
 /** POST `selfsubjectreviews`: who am I? */
-export function selfReviewHandler({ router, book }: SubresourceDeps): ResourceHandler {
+export function selfReviewHandler(deps: SubresourceDeps): ResourceHandler {
+  const { router } = deps;
   return async (call, kind) => {
-    if (call.info.verb !== 'create') throw unsupportedMethod(kind.definition);
-    const review = await readBody(call, router, kind, book);
+    const review = await admittedReview(deps, call, kind);
     review.status = { userInfo: userToJson(call.user) };
     return router.present(call, kind, review, 201);
   };

@@ -5,7 +5,7 @@ import type { RegistryCall } from '../registry/scope.ts';
 import { deepFreeze } from '../registry/stored-object.ts';
 import type { DeleteOptions, WriteOptions } from '../registry/write-options.ts';
 
-/** A body of another kind than the resource's that is sent to one of its subresources. */
+/** A body that is not stored: of another kind than the resource's, sent to one of its subresources, or a review. */
 export interface SubresourceBody {
   /** What the body is. */
   readonly kind: ServedKind;
@@ -16,8 +16,8 @@ export interface SubresourceBody {
 }
 
 /**
- * Puts the body of a subresource through admission: what is written to the resource because of it is not admitted again.
- * @param target The subresource of the resource. @throws {StatusError}
+ * Puts a body that is not stored through admission: what is written to the resource because of it is not admitted again.
+ * @param target Where it was sent. @throws {StatusError}
  */
 export async function admitBody(
   admission: Admission,

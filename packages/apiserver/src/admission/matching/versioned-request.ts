@@ -47,6 +47,15 @@ export const CONFIGURATION_RESOURCES: ReadonlySet<string> = new Set([
   'validatingadmissionpolicybindings',
 ]);
 
+const REVIEWS: ReadonlySet<string> = new Set([
+  'authentication.k8s.io/selfsubjectreviews',
+  'authentication.k8s.io/tokenreviews',
+  'authorization.k8s.io/localsubjectaccessreviews',
+  'authorization.k8s.io/selfsubjectaccessreviews',
+  'authorization.k8s.io/selfsubjectrulesreviews',
+  'authorization.k8s.io/subjectaccessreviews',
+]);
+
 /**
  * One request as webhooks and policies see it. What is asked more than once (equivalent resources, the Namespace, the object at a
  * version) is found once; make one for each stage of a request, since objects change in between.
@@ -82,6 +91,11 @@ export class VersionedRequest {
   /** Webhooks and policies are not asked about what configures them. */
   static isExempt({ group, resource }: Pick<AdmissionRequest, 'group' | 'resource'>): boolean {
     return group === CONFIGURATION_GROUP && CONFIGURATION_RESOURCES.has(resource);
+  }
+
+  /** Policies are not asked about reviews either: those make nothing. */
+  static isExemptFromPolicies(request: Pick<AdmissionRequest, 'group' | 'resource'>): boolean {
+    return VersionedRequest.isExempt(request) || REVIEWS.has(`${request.group}/${request.resource}`);
   }
 
   /** How `rules` want to see this request; `undefined` where they are not about it. */

@@ -62,7 +62,7 @@ export function mutatingPolicies(deps: PolicyDeps): AdmissionPlugin {
       const current = policies();
       const all = current instanceof Promise ? await current : current;
       // There is nothing to change in what is deleted.
-      if (all.length === 0 || request.operation === 'DELETE' || VersionedRequest.isExempt(request)) return;
+      if (all.length === 0 || request.operation === 'DELETE' || VersionedRequest.isExemptFromPolicies(request)) return;
       const seen = new VersionedRequest(request, deps, signal);
       const { invocations, faults } = await plan(all, seen, deps, signal);
       if (invocations.length > 0) {

@@ -204,6 +204,12 @@ describe('what a policy is about', () => {
     expect((await create('x')).status).toBe(422);
   });
 
+  it('never is a review', async () => {
+    await policy({ matchConstraints: { resourceRules: [{ ...rule(['*'], ['*']), operations: ['*'] }] }, validations });
+    const body = { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } };
+    expect((await client.send('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { body })).status).toBe(201);
+  });
+
   it('never is what configures admission', async () => {
     await policy({ matchConstraints: { resourceRules: [{ ...rule(['*'], ['*']), operations: ['*'] }] }, validations });
     expect((await create('a')).status).toBe(422);

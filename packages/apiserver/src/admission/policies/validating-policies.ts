@@ -52,7 +52,7 @@ export function validatingPolicies(deps: PolicyDeps): AdmissionPlugin {
     async validate(request, signal) {
       const current = policies();
       const all = current instanceof Promise ? await current : current;
-      if (all.length === 0 || VersionedRequest.isExempt(request)) return;
+      if (all.length === 0 || VersionedRequest.isExemptFromPolicies(request)) return;
       const seen = new VersionedRequest(request, deps, signal);
       const oracle = new AuthorizerOracle(deps.authorizer, request.user, signal);
       const denials: Denial[] = [];

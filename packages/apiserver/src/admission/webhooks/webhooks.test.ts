@@ -536,6 +536,26 @@ describe('subresources and connections', () => {
     });
   });
 
+  it('and reviews, which webhooks are asked about too', async () => {
+    hook.on('/no', () => ({ allowed: false, status: { message: 'ask nothing' } }));
+    const reviews = {
+      operations: ['CREATE'],
+      apiGroups: ['authorization.k8s.io'],
+      apiVersions: ['v1'],
+      resources: ['selfsubjectaccessreviews'],
+    };
+    await configure('validating', 'reviews', [{ name: 'no.example.com', rules: [reviews] }]);
+    const spec = { resourceAttributes: { verb: 'get', resource: 'pods' } };
+    const at = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+    expect((await client.send('POST', at, { body: { spec } })).json.message).toContain('denied the request: ask nothing');
+    expect(hook.seen[0]?.review.request).toMatchObject({
+      kind: { group: 'authorization.k8s.io', version: 'v1', kind: 'SelfSubjectAccessReview' },
+      object: { kind: 'SelfSubjectAccessReview', spec },
+    });
+    await expectOk(client.send('DELETE', made.pop() ?? ''));
+    expect((await client.send('POST', at, { body: { spec } })).json.status.allowed).toBe(true);
+  });
+
   it('can be refused and changed', async () => {
     const pod = { metadata: { name: 'held' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
     await expectOk(client.send('POST', '/api/v1/namespaces/default/pods', { body: pod }));
