@@ -28,14 +28,12 @@ export function limitRanger(reader: ObjectReader): AdmissionPlugin {
   return {
     name: 'LimitRanger',
     async mutate(request) {
-      if (!isLimited(request)) return;
-      // The one fresh read of both stages: a range that was written before this request counts.
-      const limits = await limitsIn(reader, request.namespace, true);
-      if (request.resource === 'pods' && request.object !== undefined) for (const item of limits) setDefaults(request.object, item);
+      if (!isLimited(request) || request.resource !== 'pods' || request.object === undefined) return;
+      for (const item of await limitsIn(reader, request.namespace)) setDefaults(request.object, item);
     },
     async validate(request) {
       if (!isLimited(request) || request.object === undefined) return;
-      for (const item of await limitsIn(reader, request.namespace, false)) {
+      for (const item of await limitsIn(reader, request.namespace)) {
         const faults = [...new Set(request.resource === 'pods' ? podFaults(request.object, item) : claimFaults(request.object, item))];
         if (faults.length === 0) continue;
         const why = faults.length === 1 ? (faults[0] ?? '') : `[${faults.join(', ')}]`;
@@ -53,9 +51,9 @@ function isLimited(request: AdmissionRequest): boolean {
   return writes(request, 'persistentvolumeclaims') && (request.operation === 'CREATE' || request.operation === 'UPDATE');
 }
 
-/** The limits of all LimitRanges of the namespace. */
-async function limitsIn(reader: ObjectReader, namespace: string, fresh: boolean): Promise<readonly JsonObject[]> {
-  const ranges = await reader.list('', 'limitranges', { namespace, fresh });
+/** The limits of all LimitRanges of the namespace, from the cache: every Pod asks, and a range counts from when it is seen. */
+async function limitsIn(reader: ObjectReader, namespace: string): Promise<readonly JsonObject[]> {
+  const ranges = await reader.list('', 'limitranges', { namespace });
   return ranges.flatMap((range) => objectsAt(range as unknown as JsonObject, 'spec', 'limits'));
 }
 
