@@ -35,6 +35,8 @@ const ofBinding = (spec: JsonObject): string[] => shown(validateValidatingAdmiss
 describe('webhook configurations', () => {
   it('pass where nothing is wrong', () => {
     expect(ofWebhook({})).toEqual([]);
+    for (const path of ['', '/', '/a/b/'])
+      expect(ofWebhook({ clientConfig: { service: { namespace: 'a', name: 'b', path } } })).toEqual([]);
     expect(ofWebhook({ matchConditions: [{ name: 'a', expression: 'request.userInfo.username != "x"' }] })).toEqual([]);
   });
 
@@ -76,6 +78,11 @@ describe('webhook configurations', () => {
       what: 'stars beside names',
       change: { rules: [{ ...rule, resources: ['*', 'pods'] }] },
       fault: `webhooks[0].rules[0].resources: Invalid value: ["*","pods"]: if '*' is present, must not specify other resources without subresources`,
+    },
+    {
+      what: 'a path without its beginning',
+      change: { clientConfig: { service: { namespace: 'a', name: 'b', path: 'c' } } },
+      fault: `webhooks[0].clientConfig.service.path: Invalid value: "c": must start with a '/'`,
     },
     { what: 'unknown reviews', change: { admissionReviewVersions: ['v7'] }, fault: 'must include at least one of v1, v1beta1' },
   ])('refuse $what', ({ change, fault }) => {

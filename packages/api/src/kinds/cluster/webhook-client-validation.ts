@@ -54,7 +54,7 @@ function validateWebhookService(service: JsonObject, path: string): FieldError[]
   if (port !== undefined && checkPortNumber(port).length > 0)
     errors.push(invalid(`${path}.port`, port, `port is not valid: ${checkPortNumber(port).join(',')}`));
   const webPath = own(service, 'path');
-  if (typeof webPath !== 'string' || webPath === '/') return errors;
+  if (typeof webPath !== 'string' || webPath === '' || webPath === '/') return errors;
   if (!webPath.startsWith('/')) return [...errors, invalid(`${path}.path`, webPath, "must start with a '/'")];
   const steps = webPath.slice(1).replace(/\/$/, '').split('/');
   for (const [index, step] of steps.entries()) {
