@@ -29,6 +29,8 @@ export class LogSink implements AuditSink {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #lost = 0;
+  /** The time in the last name that was given. */
+  #asideMs = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> | undefined;
   #file: { readonly handle: FileHandle; size: number } | undefined;
 
@@ -110,12 +112,11 @@ export class LogSink implements AuditSink {
     const { path, compress, clock, log } = this.#options;
     await this.#file?.handle.close();
     this.#file = undefined;
-    const extension = extname(path);
-    const time = new Date(clock.now()).toISOString().replace(/:/g, '-').replace('Z', '');
-    let aside = `${path.slice(0, path.length - extension.length)}-${time}${extension}`;
-    // Two within a millisecond must not become one.
-    for (let number = 1; await exists(aside, compress); number += 1)
-      aside = `${path.slice(0, path.length - extension.length)}-${time}.${number}${extension}`;
+    // Two within a millisecond must not become one; and their names tell which is older.
+    let timeMs = Math.max(clock.now(), this.#asideMs + 1);
+    while (await exists(asidePath(path, timeMs), compress)) timeMs += 1;
+    this.#asideMs = timeMs;
+    const aside = asidePath(path, timeMs);
     await rename(path, aside);
     try {
       if (compress) {
@@ -143,6 +144,12 @@ export class LogSink implements AuditSink {
     );
     for (const { name } of gone) await rm(join(directory, name), { force: true });
   }
+}
+
+function asidePath(path: string, timeMs: number): string {
+  const extension = extname(path);
+  const time = new Date(timeMs).toISOString().replace(/:/g, '-').replace('Z', '');
+  return `${path.slice(0, path.length - extension.length)}-${time}${extension}`;
 }
 
 function isBackup(name: string, path: string): boolean {

@@ -58,6 +58,15 @@ describe('the audit file', () => {
     expect(texts.map((text) => idsIn(text).length)).toEqual([10, 10, 10, 5]);
   });
 
+  it('that is put aside twice within a moment leaves both, the older one first', async () => {
+    const line = JSON.stringify(event('0')).length + 1;
+    const log = sink({ bytesMax: line, backupsMax: 3 });
+    for (const id of ['1', '2', '3', '4', '5', '6', '7']) log.record(event(id));
+    await log[Symbol.asyncDispose]();
+    const texts = await Promise.all((await asides()).map((name) => readFile(join(directory, name), 'utf8')));
+    expect(texts.flatMap(idsIn)).toEqual(['4', '5', '6']);
+  });
+
   it('leaves compressed files aside, and not more than it may', async () => {
     const line = JSON.stringify(event('0')).length + 1;
     const log = sink({ bytesMax: line, backupsMax: 2, compress: true });

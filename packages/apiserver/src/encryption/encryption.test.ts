@@ -18,6 +18,7 @@ const file = (...resources: readonly object[]): string =>
 const secretsBy = (...providers: readonly object[]) => parseEncryptionConfig(file({ resources: ['secrets'], providers }));
 const KEY = '/registry/secrets/default/a';
 const clear = Buffer.from('{"kind":"Secret"}');
+const stored = Buffer.from('{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a","namespace":"default"}}');
 const textOf = (value: Uint8Array): string => Buffer.from(value).toString('latin1');
 
 describe('providers', () => {
@@ -211,6 +212,22 @@ describe('a server over an encrypted store', () => {
     const why = 'encrypted with key "old" of provider aescbc, and this server has no encryption configuration';
     const put = await client.send('PUT', '/api/v1/namespaces/default/secrets/a', { body: { metadata: { name: 'a' } } });
     expect([put.status, put.json.message]).toEqual([500, expect.stringContaining(why)]);
+  });
+
+  it('tells which key is missing from the first list on, and goes on when it comes', async () => {
+    const inner = openMemoryStore();
+    const old = { aesgcm: { keys: [keyOf('old', 1)] } };
+    const encryption = new EncryptionAtRest(secretsBy(old), systemClock);
+    await new SealedStore(inner, encryption).append({ kind: 'put', key: KEY, value: stored }, 0 as never, 'durable');
+    encryption.configure(secretsBy({ aesgcm: { keys: [keyOf('new', 2)] } }));
+    await using server = await startTestServer(new KindRegistry(builtinKinds), { store: new SealedStore(inner, encryption) });
+    await using client = testClient(server);
+    for (const path of ['/api/v1/secrets', '/api/v1/secrets', '/api/v1/namespaces/default/secrets/a']) {
+      const refused = await client.send('GET', path);
+      expect([refused.status, refused.json.message]).toEqual([500, expect.stringContaining('encrypted with key "old" of provider aesgcm')]);
+    }
+    encryption.configure(secretsBy(old));
+    await expect.poll(async () => (await client.send('GET', '/api/v1/secrets')).json.items?.length, { timeout: 5000 }).toBe(1);
   });
 
   it('writes a Secret anew with the new key when it is replaced by itself, and says which key is missing', async () => {

@@ -1,5 +1,5 @@
 import { abortable, BoundedQueue, type Clock, isAbort, type Logger, QueueFullError } from '@dure/foundation';
-import { CompactedError, type Revision, type Store, type StoreEvent } from '@dure/store';
+import { CompactedError, type Revision, type Store, type StoreEvent, StoreSealedError } from '@dure/store';
 import { StoredObject } from '../registry/stored-object.ts';
 import { pastEvents } from './past-events.ts';
 import { SortedMap } from './sorted-map.ts';
@@ -125,6 +125,8 @@ export class WatchCache {
   #revision = 0;
   #changes = 0;
   #ready = false;
+  /** What keeps the cache from the store's state, where waiting does not help: a key that this server does not have. */
+  #obstacle: StoreSealedError | undefined;
   #wakeReady: (() => void)[] = [];
   #running: Promise<void> | undefined;
 
@@ -161,15 +163,17 @@ export class WatchCache {
     return this.#objects.map;
   }
 
-  /** @throws {CacheNotReadyError} It was not filled in time. */
+  /** @throws {CacheNotReadyError} It was not filled in time. @throws {StoreSealedError} It cannot be. */
   async ready(signal: AbortSignal): Promise<void> {
     if (this.#ready) return;
+    if (this.#obstacle !== undefined) throw this.#obstacle;
     const { clock, prefix } = this.#options;
     const stop = new AbortController();
     const filled = new Promise<true>((resolve) => this.#wakeReady.push(() => resolve(true)));
     const late = clock.sleep(READY_TIMEOUT_MS, stop.signal).catch(() => undefined);
     try {
       const outcome = await abortable(Promise.race([filled, late]), signal);
+      if (!this.#ready && this.#obstacle !== undefined) throw this.#obstacle;
       if (outcome !== true) throw new CacheNotReadyError(`fill the cache of ${prefix}: still waiting for the store`);
     } finally {
       stop.abort();
@@ -180,6 +184,7 @@ export class WatchCache {
   async waitFor(revision: number, signal: AbortSignal): Promise<void> {
     await this.ready(signal);
     if (this.#revision >= revision) return;
+    if (this.#obstacle !== undefined) throw this.#obstacle;
     const { clock, store } = this.#options;
     const stop = new AbortController();
     let waiter: Waiter | undefined;
@@ -265,11 +270,18 @@ export class WatchCache {
         if (isAbort(error, signal)) break;
         if (error instanceof CompactedError) log.info('watch cache fell behind the log', { prefix });
         else log.warn('watch cache lost the store', { prefix, error });
+        if (error instanceof StoreSealedError) this.#meet(error);
       }
       if (signal.aborted) break;
       await clock.sleep(REFILL_DELAY_MS, signal).catch(() => undefined);
     }
     this.#endWatchers('the server is shutting down');
+  }
+
+  /** Those who wait hear at once what it is. */
+  #meet(obstacle: StoreSealedError): void {
+    this.#obstacle = obstacle;
+    for (const wake of this.#wakeReady.splice(0)) wake();
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
@@ -297,6 +309,7 @@ export class WatchCache {
     this.#windowStart = at;
     this.#changes += 1;
     this.#ready = true;
+    this.#obstacle = undefined;
     this.#advance(at);
     for (const wake of this.#wakeReady.splice(0)) wake();
   }
