@@ -1,6 +1,6 @@
 /**
- * Takes the protobuf field numbers of the built-in kinds from the Go modules k8s.io/api, k8s.io/apimachinery and k8s.io/kube-aggregator of one
- * release into `schema/protobuf.json`. Not part of builds; after `go mod download` of the three:
+ * Takes the protobuf field numbers of the built-in kinds from the Go modules k8s.io/api, k8s.io/apimachinery, k8s.io/kube-aggregator and
+ * k8s.io/apiextensions-apiserver of one release into `schema/protobuf.json`. Not part of builds; after `go mod download` of the four:
  *
  *   node tools/generate-protobuf-facts.mjs "$(go env GOMODCACHE)/k8s.io" v0.36.0
  *
@@ -36,12 +36,17 @@ packages.push({
   name: 'k8s.io.kube_aggregator.pkg.apis.apiregistration.v1',
   directory: join(moduleOf('kube-aggregator'), 'pkg/apis/apiregistration/v1'),
 });
+packages.push({
+  name: 'k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1',
+  directory: join(moduleOf('apiextensions-apiserver'), 'pkg/apis/apiextensions/v1'),
+});
+groups['apiextensions.k8s.io/v1'] = 'apiextensions.v1';
 groups['apiregistration.k8s.io/v1'] = 'apiregistration.v1';
 groups['meta.k8s.io/v1'] = 'meta.v1';
 
 const SHORT = [
   [/^\.?k8s\.io\.api\./, ''],
-  [/^\.?k8s\.io\.(apimachinery|kube_aggregator)\.pkg\.apis\./, ''],
+  [/^\.?k8s\.io\.(apimachinery|kube_aggregator|apiextensions_apiserver)\.pkg\.apis\./, ''],
   [/^\.?k8s\.io\.apimachinery\.pkg\./, ''],
 ];
 const shorten = (name) => SHORT.reduce((text, [pattern, value]) => text.replace(pattern, value), name);
@@ -86,7 +91,8 @@ function goTags(directory) {
         const [jsonName, ...options] = json.split(',');
         const goType = line.trim().split(/\s+/)[1] ?? '';
         fields.set(Number(protobuf[1]), {
-          jsonName: jsonName === '' ? (protobuf[2] ?? '') : jsonName,
+          // `-`: JSON is made by hand; the codec knows the message.
+          jsonName: jsonName === '' || jsonName === '-' ? (protobuf[2] ?? '') : jsonName,
           inline: options.includes('inline'),
           omitEmpty: options.includes('omitempty'),
           pointer: goType.startsWith('*'),

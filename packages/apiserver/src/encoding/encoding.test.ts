@@ -1,5 +1,6 @@
-import { builtinKinds } from '@dure/api';
+import { builtinKinds, type JsonObject } from '@dure/api';
 import { describe, expect, it } from 'vitest';
+import { databaseDefinition } from '../testing/sample-definitions.ts';
 import { duplicateKeys, JsonTextError, parseJson } from './json-text.ts';
 import { negotiateOutput } from './media-type.ts';
 import { ProtobufError, protobufCodec } from './protobuf-codec.ts';
@@ -94,13 +95,13 @@ describe('negotiation', () => {
 describe('protobuf', () => {
   const codec = protobufCodec();
 
-  it('knows every built-in kind but CustomResourceDefinitions, whose JSON has a shape of its own', () => {
+  it('knows every built-in kind', () => {
     const unknown = builtinKinds.flatMap(({ group, kind, versions }) =>
       versions
         .filter(({ name }) => !codec.knows(group === '' ? name : `${group}/${name}`, kind))
         .map(({ name }) => `${group}/${name} ${kind}`),
     );
-    expect(unknown).toEqual(['apiextensions.k8s.io/v1 CustomResourceDefinition']);
+    expect(unknown).toEqual([]);
   });
   const pod = {
     apiVersion: 'v1',
@@ -130,6 +131,33 @@ describe('protobuf', () => {
 
   it('gives back what it was given, with inline structs, pointers to zero and special types', () => {
     expect(codec.decode(codec.encode(pod))).toEqual(pod);
+  });
+
+  it('keeps the schemas of definitions, which JSON writes in ways of their own', () => {
+    const definition = databaseDefinition((spec) => {
+      const [version] = spec.versions as JsonObject[];
+      const { openAPIV3Schema } = version?.schema as { openAPIV3Schema: { properties: JsonObject } };
+      Object.assign(openAPIV3Schema.properties, {
+        anything: { 'x-kubernetes-preserve-unknown-fields': true, default: { a: [1, null] } },
+        closed: { type: 'object', additionalProperties: false },
+        open: { type: 'object', additionalProperties: true, nullable: true },
+        choice: { enum: ['a', 1, null, { b: true }], default: 'a' },
+        list: { type: 'array', items: { type: 'string', maxLength: 0 }, 'x-kubernetes-list-type': 'set' },
+      });
+    });
+    const object = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', ...definition };
+    expect(codec.decode(codec.encode(object))).toEqual(object);
+  });
+
+  it('keeps objects within objects', () => {
+    const revision = {
+      apiVersion: 'apps/v1',
+      kind: 'ControllerRevision',
+      metadata: { name: 'r' },
+      data: { spec: { template: { $patch: 'replace', metadata: { labels: { a: 'b' } } } } },
+      revision: 3,
+    };
+    expect(codec.decode(codec.encode(revision))).toEqual(revision);
   });
 
   it('keeps bytes, micro times and durations', () => {

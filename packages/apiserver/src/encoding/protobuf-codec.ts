@@ -25,11 +25,13 @@ export class ProtobufError extends Error {
 }
 
 const MAGIC = Buffer.from('k8s\0');
-const DEPTH_MAX = 64;
+const DEPTH_MAX = 200;
 const VARINT = 0;
 const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
+/** Messages that carry JSON as bytes, in a field that has no name in JSON. */
+const RAW_FIELDS = { 'meta.v1.FieldsV1': 'Raw', 'runtime.RawExtension': 'raw', 'apiextensions.v1.JSON': 'raw' } as const;
 /** IntOrString's `type`. */
 const STRING_KIND = 1;
 
@@ -147,7 +149,8 @@ class Decoder {
         const packed = Reader.create(reader.bytes());
         while (packed.pos < packed.len) list.push(this.#value(type.of, VARINT, packed, depth) ?? 0);
       } else {
-        list.push(this.#value(type.of, wire, reader, depth) ?? {});
+        const item = this.#value(type.of, wire, reader, depth);
+        list.push(item === undefined ? {} : item);
       }
       return;
     }
@@ -178,7 +181,7 @@ class Decoder {
       else if (tag >>> 3 === 2) value = this.#value(type, tag & 7, entry, depth);
       else entry.skipType(tag & 7);
     }
-    return [key, value ?? zeroOf(type)];
+    return [key, value === undefined ? zeroOf(type) : value];
   }
 
   #value(type: FieldType, wire: number, reader: WireReader, depth: number): Json | undefined {
@@ -226,10 +229,23 @@ class Decoder {
         return type === STRING_KIND ? (strVal ?? '') : (intVal ?? 0);
       }
       case 'meta.v1.FieldsV1':
-      case 'runtime.RawExtension': {
-        const raw = this.message(name, reader, depth + 1).Raw;
+      case 'runtime.RawExtension':
+      case 'apiextensions.v1.JSON': {
+        const raw = this.message(name, reader, depth + 1)[RAW_FIELDS[name]];
         if (typeof raw !== 'string' || raw === '') return undefined;
         return JSON.parse(Buffer.from(raw, 'base64').toString('utf8')) as Json;
+      }
+      case 'apiextensions.v1.JSONSchemaPropsOrArray': {
+        const { schema, jSONSchemas } = this.message(name, reader, depth + 1);
+        return schema ?? jSONSchemas ?? [];
+      }
+      case 'apiextensions.v1.JSONSchemaPropsOrBool': {
+        const { schema, allows } = this.message(name, reader, depth + 1);
+        return schema ?? allows ?? false;
+      }
+      case 'apiextensions.v1.JSONSchemaPropsOrStringArray': {
+        const { schema, property } = this.message(name, reader, depth + 1);
+        return schema ?? property ?? [];
       }
       default: {
         const value = this.message(name, reader, depth + 1);
@@ -314,7 +330,15 @@ class Encoder {
           : this.message(name, { type: STRING_KIND, intVal: 0, strVal: value });
       case 'meta.v1.FieldsV1':
       case 'runtime.RawExtension':
-        return this.message(name, { Raw: Buffer.from(JSON.stringify(value)).toString('base64') });
+      case 'apiextensions.v1.JSON':
+        return this.message(name, { [RAW_FIELDS[name]]: Buffer.from(JSON.stringify(value)).toString('base64') });
+      case 'apiextensions.v1.JSONSchemaPropsOrArray':
+        return this.message(name, Array.isArray(value) ? { jSONSchemas: value } : { schema: value });
+      case 'apiextensions.v1.JSONSchemaPropsOrBool':
+        // With a schema upstream's decoder takes it for allowed.
+        return this.message(name, typeof value === 'boolean' ? { allows: value } : { allows: true, schema: value });
+      case 'apiextensions.v1.JSONSchemaPropsOrStringArray':
+        return this.message(name, Array.isArray(value) ? { property: value } : { schema: value });
       default:
         if (name.endsWith('.ExtraValue')) return this.message(name, { items: value });
         return typeof value === 'object' && value !== null && !Array.isArray(value) ? this.message(name, value) : new Uint8Array();
