@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
+import { connect } from 'node:tls';
 import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
@@ -260,6 +261,27 @@ describe('a request for an aggregated group version', () => {
     const [chunk] = (await once(socket, 'data')) as [Buffer];
     expect(chunk.toString()).toBe('hello');
     socket.destroy();
+  });
+
+  it('carries nothing behind an upgrade that the server refused', async () => {
+    const { door, caPem: ca, certPem: cert, keyPem: key } = server;
+    const socket = connect({ host: '127.0.0.1', port: door.address.port, ca, cert, key, ALPNProtocols: ['http/1.1'] });
+    await once(socket, 'secureConnect');
+    const smuggled = `GET ${FLUNDERS} HTTP/1.1\r\nHost: x\r\nX-Remote-User: root\r\nX-Remote-Group: system:masters\r\n\r\n`;
+    const upgrade = `GET ${FLUNDERS}/one/refuse HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, X-Remote-User\r\nUpgrade: echo\r\n\r\n`;
+    socket.write(`${upgrade}${smuggled}`);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      // Once more, now that the answer is there.
+      if (socket.writable) socket.write(smuggled);
+    });
+    socket.on('error', () => undefined);
+    await once(socket, 'close');
+    expect(text).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n/);
+    expect(text).toMatch(/\r\n\r\nrefused$/);
+    expect(extension.smuggled).toEqual([]);
+    expect(lastSeen(extension)).toMatchObject({ user: 'admin', headers: { connection: 'Upgrade' } });
   });
 
   it('is refused where the server does not show a certificate for its Service from its authority', async () => {

@@ -1,3 +1,5 @@
+import { type IncomingMessage, request as sendRequest } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ForwardResponse } from '../contract/node-dialer.ts';
 import type { UpgradeAccess } from '../http/exchange.ts';
@@ -23,7 +25,8 @@ export function forwardedHeaders(headers: Readonly<Record<string, string>>, upgr
   for (const [name, value] of Object.entries(headers)) {
     if (DROPPED.has(name) || name.startsWith('impersonate-') || name.startsWith('x-remote-')) continue;
     if (!upgrade && (name === 'connection' || name === 'upgrade' || name === 'keep-alive' || name === 'http2-settings')) continue;
-    kept[name] = value;
+    // What else it lists would have others drop headers that are meant for them.
+    kept[name] = name === 'connection' ? 'Upgrade' : value;
   }
   return kept;
 }
@@ -33,9 +36,17 @@ export function returnedHeaders(headers: ForwardResponse['headers']): Record<str
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !CONNECTION_HEADERS.has(name)));
 }
 
+/** What a client may send ahead of the answer; more waits until it has come. */
+const HELD_BYTES_MAX = 64 * 1024;
+/** Headers of a refusal that end here: the connection is closed behind it. */
+const REFUSAL_DROPPED: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
+
 /**
- * Sends the client's upgrade request to `target` and then carries bytes both ways, whatever protocol they agree on: the target's answer
- * reaches the client as it comes. Resolves when both sides have ended.
+ * Sends the client's upgrade request to `target` and, once that agreed, carries bytes both ways, whatever protocol they agreed on. Any other answer
+ * is passed back and ends both connections. Resolves when both sides have ended.
+ *
+ * Nothing of the client goes further before the target agreed: it takes this server for who asks, and would obey requests that a client sent behind a
+ * refused one. @see CVE-2018-1002105
  */
 export function tunnel(
   client: UpgradeAccess,
@@ -48,15 +59,7 @@ export function tunnel(
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { socket, head } = client;
-  const lines = [`${request.method} ${request.path} HTTP/1.1`, `Host: ${request.host}`];
-  for (const [name, value] of Object.entries(request.headers)) {
-    // What Node's parser let through cannot hold line breaks; what is built from queries is encoded.
-    for (const line of typeof value === 'string' ? [value] : value) lines.push(`${name}: ${line}`);
-  }
-  // Headers are bytes; what holds others than ASCII was spelled so by who made it.
-  target.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  if (head.length > 0) target.write(head);
+  const { socket } = client;
   return new Promise((resolve) => {
     let open = 2;
     const closed = (): void => {
@@ -79,10 +82,62 @@ export function tunnel(
         if (!other.writableEnded) other.end();
         closed();
       });
-      side.pipe(other);
     }
+    const held = hold(client);
+    const headers = Object.entries(request.headers).map(([name, value]) => [name, typeof value === 'string' ? value : [...value]]);
+    const asked = sendRequest({
+      createConnection: () => target as Socket,
+      method: request.method,
+      path: request.path,
+      headers: { Host: request.host, ...Object.fromEntries(headers) },
+      setHost: false,
+    });
+    asked.on('error', cut);
+    asked.on('upgrade', (answer, _target, rest) => {
+      socket.write(headOf(answer, answer.rawHeaders), 'latin1');
+      if (rest.length > 0) socket.write(rest);
+      for (const chunk of held.release()) target.write(chunk);
+      socket.pipe(target);
+      target.pipe(socket);
+    });
+    asked.on('response', (answer) => {
+      held.release();
+      socket.resume(); // What the client sends on is for nobody; its end must be seen.
+      const kept = pairs(answer.rawHeaders).filter(([name]) => !REFUSAL_DROPPED.has(name.toLowerCase()));
+      socket.write(headOf(answer, [...kept.flat(), 'Connection', 'close']), 'latin1');
+      answer.on('close', () => target.destroy());
+      answer.pipe(socket);
+    });
+    asked.end();
     signal.addEventListener('abort', cut, { once: true });
     if (signal.aborted) cut();
     if (socket.destroyed) target.destroy();
   });
+}
+
+/** Keeps what the client sends, and notices when it goes. `release` gives what came, once. */
+function hold({ socket, head }: UpgradeAccess): { release(): readonly Uint8Array[] } {
+  const chunks: Uint8Array[] = head.length > 0 ? [head] : [];
+  let bytes = head.length;
+  const keep = (chunk: Uint8Array): void => {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > HELD_BYTES_MAX) socket.pause();
+  };
+  socket.on('data', keep);
+  return {
+    release() {
+      socket.off('data', keep);
+      return chunks.splice(0);
+    },
+  };
+}
+
+function headOf({ statusCode, statusMessage }: IncomingMessage, rawHeaders: readonly string[]): string {
+  const lines = pairs(rawHeaders).map(([name, value]) => `${name}: ${value}`);
+  return `${[`HTTP/1.1 ${statusCode} ${statusMessage}`, ...lines].join('\r\n')}\r\n\r\n`;
+}
+
+function pairs(rawHeaders: readonly string[]): (readonly [name: string, value: string])[] {
+  return rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [[name, rawHeaders[index + 1] ?? ''] as const] : []));
 }

@@ -43,6 +43,8 @@ export interface ExtensionServer extends AsyncDisposable {
   /** Its own. PEM. */
   readonly certificate: string;
   readonly seen: readonly SeenRequest[];
+  /** What came on connections whose upgrade it refused, behind the refusal. */
+  readonly smuggled: readonly Uint8Array[];
   /** Sends an event to every watcher. */
   emit(type: string, name: string): void;
   readonly watchers: number;
@@ -62,6 +64,7 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
   );
   const seen: SeenRequest[] = [];
   const objects = new Map<string, Record<string, unknown>>();
+  const smuggled: Buffer[] = [];
   const watchers = new Set<ServerResponse>();
   const base = `/apis/${group}/${version}`;
   let isBroken = false;
@@ -241,6 +244,13 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => undefined);
     const user = note(req)?.user ?? 'nobody';
+    if (req.url?.includes('/refuse') === true) {
+      // As a server that keeps the connection for the next request, which comes from whoever opened it.
+      socket.on('data', (chunk: Buffer) => smuggled.push(chunk));
+      if (head.length > 0) smuggled.push(head);
+      socket.write('HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\ncontent-length: 7\r\n\r\nrefused');
+      return;
+    }
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${req.headers.upgrade}\r\nx-user: ${user}\r\nx-path: ${req.url}\r\n\r\n`,
     );
@@ -254,6 +264,7 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
     ca: authority.certificatePem,
     certificate: serving.certificatePem,
     seen,
+    smuggled,
     emit(type, name) {
       for (const watcher of watchers) watcher.write(`${JSON.stringify({ type, object: flunder(name) })}\n`);
     },
