@@ -6,6 +6,7 @@ import * as access from './cluster/access-validation.ts';
 import * as admission from './cluster/admission-validation.ts';
 import * as clusterDefaults from './cluster/cluster-defaults.ts';
 import { validateCustomResourceDefinition, validateCustomResourceDefinitionUpdate } from './cluster/custom-resource-validation.ts';
+import * as flowControl from './cluster/flow-control-validation.ts';
 import * as limits from './cluster/limits-validation.ts';
 import * as policy from './cluster/policy-validation.ts';
 import * as range from './cluster/service-range-validation.ts';
@@ -286,8 +287,12 @@ export const strategies = {
     checkName: checkPathSegment,
     validate: policy.validateApiService,
   }),
-  flowSchema: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, { defaults: clusterDefaults.defaultFlowSchema }),
+  flowSchema: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
+    defaults: clusterDefaults.defaultFlowSchema,
+    validate: flowControl.validateFlowSchema,
+  }),
   priorityLevelConfiguration: combine(lifecycle({ status: true, generation: true }), ANY_UPDATE, {
     defaults: clusterDefaults.defaultPriorityLevel,
+    validate: flowControl.validatePriorityLevel,
   }),
 } as const satisfies Record<string, unknown>;
