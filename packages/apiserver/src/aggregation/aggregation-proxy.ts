@@ -2,10 +2,13 @@ import { StatusError } from '@dure/api';
 import { messageOf } from '@dure/foundation';
 import { remoteHeaders } from '../authentication/request-header.ts';
 import type { ExtensionDialer } from '../connect/extension-dialer.ts';
-import { forwardedHeaders, returnedHeaders, tunnel } from '../connect/tunnel.ts';
+import { forwardedHeaders, isRedirect, returnedHeaders, tunnel } from '../connect/tunnel.ts';
 import { type ApiResponse, textResponse } from '../http/exchange.ts';
 import type { ApiCall } from '../request/call.ts';
 import type { ApiService } from './api-service.ts';
+
+/** A client would follow with its credentials, wherever an extension server sends it. @see CVE-2022-3172 */
+const NO_REDIRECT = 'the backend attempted to redirect this request, which is not permitted';
 
 /**
  * Sends an authorized request to the extension API server of `service`, as the server's front proxy for the request's user, and passes its answer
@@ -37,12 +40,19 @@ export async function forwardToExtension(
       return {
         status: 101,
         headers: {},
-        body: { kind: 'taken', done: tunnel(upgrade, socket, { method, path, host, headers }, request.signal) },
+        body: {
+          kind: 'taken',
+          done: tunnel(upgrade, socket, { method, path, host, headers, redirectRefusal: NO_REDIRECT }, request.signal),
+        },
       };
     }
     const hasBody = method !== 'GET' && method !== 'HEAD';
     const sent = { method, path, headers: { ...headers, host }, ...(hasBody ? { body: request.bodyStream() } : {}) };
     const response = await dialer.request(target, sent, signal);
+    if (isRedirect(response.status, response.headers.location)) {
+      await response.body[Symbol.asyncIterator]().return?.();
+      return textResponse(502, NO_REDIRECT);
+    }
     return { status: response.status, headers: returnedHeaders(response.headers), body: { kind: 'stream', chunks: response.body } };
   } catch (error) {
     signal.throwIfAborted();

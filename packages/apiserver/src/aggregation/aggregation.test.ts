@@ -284,6 +284,19 @@ describe('a request for an aggregated group version', () => {
     expect(lastSeen(extension)).toMatchObject({ user: 'admin', headers: { connection: 'Upgrade' } });
   });
 
+  it('cannot be redirected by the server, with or without an upgrade', async () => {
+    const text = 'the backend attempted to redirect this request, which is not permitted';
+    const moved = await client.send('GET', `${FLUNDERS}/one/moved`);
+    expect([moved.status, moved.text, moved.headers.location]).toEqual([502, text, undefined]);
+    const { door, caPem: ca, certPem: cert, keyPem: key } = server;
+    const headers = { connection: 'Upgrade', upgrade: 'echo' };
+    const path = `${FLUNDERS}/one/refuse/moved`;
+    const request = https.request({ host: '127.0.0.1', port: door.address.port, path, ca, cert, key, headers }).end();
+    const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
+    expect([answer.statusCode, answer.headers.location]).toEqual([502, undefined]);
+    answer.resume();
+  });
+
   it('is refused where the server does not show a certificate for its Service from its authority', async () => {
     await client.send('PATCH', `${SERVICES}/${NAME}`, {
       contentType: 'application/merge-patch+json',

@@ -36,6 +36,11 @@ export function returnedHeaders(headers: ForwardResponse['headers']): Record<str
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !CONNECTION_HEADERS.has(name)));
 }
 
+/** Whether an answer sends the client elsewhere. */
+export function isRedirect(status: number, location: unknown): boolean {
+  return status >= 300 && status <= 399 && location !== undefined && location !== '';
+}
+
 /** What a client may send ahead of the answer; more waits until it has come. */
 const HELD_BYTES_MAX = 64 * 1024;
 /** Headers of a refusal that end here: the connection is closed behind it. */
@@ -56,6 +61,8 @@ export function tunnel(
     readonly path: string;
     readonly host: string;
     readonly headers: Readonly<Record<string, string | readonly string[]>>;
+    /** Answers instead of a redirect; absent: redirects are passed back. */
+    readonly redirectRefusal?: string;
   },
   signal: AbortSignal,
 ): Promise<void> {
@@ -103,6 +110,12 @@ export function tunnel(
     asked.on('response', (answer) => {
       held.release();
       socket.resume(); // What the client sends on is for nobody; its end must be seen.
+      if (request.redirectRefusal !== undefined && isRedirect(answer.statusCode ?? 0, answer.headers.location)) {
+        const text = Buffer.from(request.redirectRefusal);
+        socket.end(`HTTP/1.1 502 Bad Gateway\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${request.redirectRefusal}`);
+        target.destroy();
+        return;
+      }
       const kept = pairs(answer.rawHeaders).filter(([name]) => !REFUSAL_DROPPED.has(name.toLowerCase()));
       socket.write(headOf(answer, [...kept.flat(), 'Connection', 'close']), 'latin1');
       answer.on('close', () => target.destroy());

@@ -204,6 +204,7 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
         const items = [{ metadata: { name: group }, versions: [{ version, resources: found, freshness: 'Current' }] }];
         return answer(res, 200, { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items });
       }
+      if (pathname.endsWith('/moved')) return res.writeHead(302, { location: 'https://elsewhere.example/' }).end('moved');
       const document = options.older === true && pathname.startsWith('/openapi/v3') ? undefined : documents[pathname];
       if (document !== undefined) return answer(res, 200, document);
       const [, name, subresource] = new RegExp(`^${base}(?:/namespaces/[^/]+)?/flunders(?:/([^/]+))?(?:/(.+))?$`).exec(pathname) ?? [
@@ -248,6 +249,10 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
       // As a server that keeps the connection for the next request, which comes from whoever opened it.
       socket.on('data', (chunk: Buffer) => smuggled.push(chunk));
       if (head.length > 0) smuggled.push(head);
+      if (req.url.endsWith('/moved')) {
+        socket.write('HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/\r\ncontent-length: 0\r\n\r\n');
+        return;
+      }
       socket.write('HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\ncontent-length: 7\r\n\r\nrefused');
       return;
     }
