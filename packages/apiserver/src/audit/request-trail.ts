@@ -4,6 +4,7 @@ import type { AuditFacts, AuditTrail } from '../contract/auditor.ts';
 import type { UserInfo } from '../contract/user.ts';
 import type { ApiRequest, ApiResponse } from '../http/exchange.ts';
 import { userToJson } from '../reviews/user-json.ts';
+import { whenClosed } from '../watch/feed.ts';
 import type { AuditEvent, AuditStage } from './audit-event.ts';
 import type { AuditDecision } from './audit-policy.ts';
 
@@ -58,7 +59,7 @@ export class RequestTrail implements AuditTrail {
     const { body } = response;
     switch (body.kind) {
       case 'frames':
-        return { ...response, body: { kind: 'frames', frames: withEnd(body.frames, ended) } };
+        return { ...response, body: { kind: 'frames', frames: whenClosed(body.frames, ended) } };
       case 'stream':
         return { ...response, body: { kind: 'stream', chunks: withEnd(body.chunks, ended) } };
       case 'taken':

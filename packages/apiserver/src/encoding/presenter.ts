@@ -2,8 +2,10 @@ import { type JsonObject, joinApiVersion, type KubeObject, type ServedKind } fro
 import type { Clock } from '@dure/foundation';
 import type { Encodable, Pieces } from '../http/exchange.ts';
 import { fromStorage } from '../registry/conversion.ts';
-import type { ListResult, WatchItem } from '../registry/reader.ts';
+import type { ListResult } from '../registry/reader.ts';
 import { deepFreeze, type StoredObject, spliceRevision } from '../registry/stored-object.ts';
+import type { WatchItem } from '../registry/watch-items.ts';
+import { type Feed, mapped } from '../watch/feed.ts';
 import type { EncodingCache } from './encoding-cache.ts';
 import { listPieces } from './json-list.ts';
 import type { OutputForm } from './media-type.ts';
@@ -79,12 +81,13 @@ export class Presenter {
   }
 
   /** Events of one watch. */
-  async *frames(items: AsyncIterable<WatchItem>, show: Presentation): AsyncGenerator<Encodable> {
-    let first = true;
-    for await (const item of items) {
-      yield this.#frame(item, show, first);
-      first = false;
-    }
+  frames(items: Feed<WatchItem>, show: Presentation): Feed<Encodable> {
+    let isFirst = true;
+    return mapped(items, (item) => {
+      const frame = this.#frame(item, show, isFirst);
+      isFirst = false;
+      return frame;
+    });
   }
 
   #frame(item: WatchItem, show: Presentation, first: boolean): Encodable {

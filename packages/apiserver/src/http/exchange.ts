@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { PeerCertificate } from '../contract/authenticator.ts';
 import type { UserInfo } from '../contract/user.ts';
+import type { Feed } from '../watch/feed.ts';
 
 /** One request, whichever door it came through. */
 export interface ApiRequest {
@@ -51,7 +52,12 @@ export type ResponseBody =
   | { readonly kind: 'empty' }
   | { readonly kind: 'document'; readonly document: Encodable }
   /** Watch events; the bytes of each hold their framing already. */
-  | { readonly kind: 'frames'; readonly frames: AsyncIterable<Encodable> }
+  | {
+      readonly kind: 'frames';
+      readonly frames: Feed<Encodable>;
+      /** Settles once what a watch begins with has been taken; absent: it begins with nothing. */
+      readonly begun?: Promise<void>;
+    }
   | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> }
   /** The handler took the connection over; `done` settles when both directions ended. Nothing else may be written. */
   | { readonly kind: 'taken'; readonly done: Promise<void> };

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { UserInfo } from '../contract/user.ts';
+import { iterate } from '../watch/feed.ts';
 import type { ApiResponse, RequestHandler } from './exchange.ts';
 
 /** The client's Transport, spelled again here since the server may not import the client. */
@@ -109,7 +110,7 @@ function answer({ status, headers, body }: ApiResponse, release: () => void): In
     },
     async *frames() {
       try {
-        if (body.kind === 'frames') for await (const frame of body.frames) yield frame.value();
+        if (body.kind === 'frames') for await (const frame of iterate(body.frames)) yield frame.value();
         // A watch that another server answers comes as its bytes.
         else if (body.kind === 'stream') yield* jsonLines(body.chunks);
         else if (body.kind === 'document') yield body.document.value();
@@ -121,7 +122,7 @@ function answer({ status, headers, body }: ApiResponse, release: () => void): In
       try {
         if (body.kind === 'document') yield body.document.bytes();
         else if (body.kind === 'stream') yield* body.chunks;
-        else if (body.kind === 'frames') for await (const frame of body.frames) yield frame.bytes();
+        else if (body.kind === 'frames') for await (const frame of iterate(body.frames)) yield frame.bytes();
       } finally {
         release();
       }

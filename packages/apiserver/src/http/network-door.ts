@@ -11,6 +11,7 @@ import { requestEntityTooLarge } from '@dure/api';
 import type { Logger } from '@dure/foundation';
 import { splitBundle } from '@dure/pki';
 import type { PeerCertificate } from '../contract/authenticator.ts';
+import type { Feed } from '../watch/feed.ts';
 import type { ApiRequest, ApiResponse, Encodable, RequestHandler } from './exchange.ts';
 
 /** What the door shows and trusts. Replaceable while it is open. PEM throughout. */
@@ -48,6 +49,8 @@ const CONCURRENT_STREAMS_MAX = 1000;
 const HEADER_BYTES_MAX = 64 * 1024;
 /** A request whose headers take longer is cut. */
 const HEADERS_TIMEOUT_MS = 30_000;
+/** Frames that wait are written together up to about so much. */
+const WRITE_BYTES = 16 * 1024;
 const GZIP_BYTES_MIN = 128 * 1024;
 /** As upstream: what is saved beyond costs more than it is worth. */
 const GZIP = { level: 1 };
@@ -348,7 +351,8 @@ async function write(
     case 'stream':
       // Clients wait for the headers of a watch before its first event.
       (res as ServerResponse).flushHeaders();
-      await writeAll(res as ServerResponse, body, signal, log);
+      if (body.kind === 'frames') await writeFrames(res as ServerResponse, body.frames, signal, log);
+      else await writeAll(res as ServerResponse, body.chunks, signal, log);
       break;
   }
   // An unread body would block the connection's next request.
@@ -379,8 +383,7 @@ async function writeDocument(
   if (!isZipped || bytes !== undefined) res.setHeader('content-length', bytes?.length ?? length);
   if (req.method === 'HEAD') return;
   if (bytes !== undefined) res.write(bytes);
-  else if (pieces !== undefined)
-    await writeAll(res, { kind: 'stream', chunks: isZipped ? zipped(pieces) : Readable.from(pieces) }, signal, log);
+  else if (pieces !== undefined) await writeAll(res, isZipped ? zipped(pieces) : Readable.from(pieces), signal, log);
 }
 
 function zipped(pieces: Iterable<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -390,23 +393,69 @@ function zipped(pieces: Iterable<Uint8Array>): AsyncIterable<Uint8Array> {
   return zip;
 }
 
-async function writeAll(
-  res: ServerResponse,
-  body: Extract<ApiResponse['body'], { kind: 'frames' | 'stream' }>,
-  signal: AbortSignal,
-  log: Logger,
-): Promise<void> {
+async function writeAll(res: ServerResponse, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal, log: Logger): Promise<void> {
   try {
-    if (body.kind === 'frames') {
-      for await (const frame of body.frames) if (!(await writeChunk(res, frame.bytes(), signal))) return;
-    } else {
-      for await (const chunk of body.chunks) if (!(await writeChunk(res, chunk, signal))) return;
-    }
+    for await (const chunk of chunks) if (!(await writeChunk(res, chunk, signal))) return;
   } catch (error) {
     if (signal.aborted) return;
     log.warn('a streamed answer broke off', { error });
     res.destroy();
   }
+}
+
+/** Writes a watch until it is over or its client has gone. No more is taken than the connection holds: what waits, waits in the feed, which has its bounds. */
+function writeFrames(res: ServerResponse, frames: Feed<Encodable>, signal: AbortSignal, log: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let isFull = false;
+    let isEnded = false;
+    const end = (): void => {
+      if (isEnded) return;
+      isEnded = true;
+      res.off('drain', onDrain);
+      res.off('close', end);
+      signal.removeEventListener('abort', end);
+      frames.close();
+      resolve();
+    };
+    const write = (): void => {
+      try {
+        while (!isFull && !isEnded) {
+          const bytes = takeBytes(frames);
+          if (bytes !== undefined) isFull = !res.write(bytes);
+          else if (frames.isOver) end();
+          else return;
+        }
+      } catch (error) {
+        if (!signal.aborted) log.warn('a streamed answer broke off', { error });
+        res.destroy();
+        end();
+      }
+    };
+    const onDrain = (): void => {
+      isFull = false;
+      write();
+    };
+    res.on('drain', onDrain);
+    res.once('close', end);
+    signal.addEventListener('abort', end, { once: true });
+    frames.onReady(write);
+    if (signal.aborted || res.destroyed) end();
+    else write();
+  });
+}
+
+/** What is there now, in one piece where it is little: a write costs more than copying. */
+function takeBytes(frames: Feed<Encodable>): Uint8Array | undefined {
+  const first = frames.take()?.bytes();
+  if (first === undefined || first.length >= WRITE_BYTES) return first;
+  const more: Uint8Array[] = [first];
+  for (let length = first.length; length < WRITE_BYTES; ) {
+    const next = frames.take()?.bytes();
+    if (next === undefined) break;
+    more.push(next);
+    length += next.length;
+  }
+  return more.length === 1 ? first : Buffer.concat(more);
 }
 
 async function writeChunk(res: ServerResponse, chunk: Uint8Array, signal: AbortSignal): Promise<boolean> {
@@ -429,7 +478,7 @@ async function writeChunk(res: ServerResponse, chunk: Uint8Array, signal: AbortS
 
 /** Lets a stream that nobody will read end what it holds. */
 async function drop(body: ApiResponse['body']): Promise<void> {
-  if (body.kind === 'frames') await body.frames[Symbol.asyncIterator]().return?.();
+  if (body.kind === 'frames') body.frames.close();
   if (body.kind === 'stream') await body.chunks[Symbol.asyncIterator]().return?.();
 }
 

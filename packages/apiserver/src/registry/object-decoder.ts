@@ -3,6 +3,7 @@ import {
   type Decoded,
   DecodeError,
   decodeObject as decodeByKind,
+  type Json,
   type JsonObject,
   type SchemaBook,
   splitApiVersion,
@@ -32,13 +33,37 @@ export function decodeObject(call: RegistryCall, body: DecodedBody, validation: 
   object.apiVersion = apiVersionOf(call.kind);
   metaOf(object);
 
-  const repeated = body.repeatedKey === undefined ? [] : [body.repeatedKey];
-  const faults = [...repeated, ...body.duplicates.map((path) => `duplicate field "${path}"`), ...unknown];
+  const faults = strictFaults(body, unknown);
   if (faults.length > 0 && validation === 'Strict') throw badRequest(`${refused}: strict decoding error: ${faults.join(', ')}`);
   if (validation === 'Warn') for (const fault of faults) call.warn(fault);
 
   checkPlace(call, object);
   return object;
+}
+
+/** What a strict reader takes offence at, in upstream's words and in the order of the document; a key that stands twice counts where it first stands. */
+function strictFaults(body: DecodedBody, unknown: readonly string[]): readonly string[] {
+  const repeated = body.repeatedKey === undefined ? [] : [body.repeatedKey];
+  const faults = [
+    ...body.duplicates.map((path) => ({ path, text: `duplicate field "${path}"` })),
+    ...unknown.map((path) => ({ path, text: `unknown field "${path}"` })),
+  ];
+  if (body.duplicates.length > 0 && unknown.length > 0) {
+    const order = [...pathsOf(body.value as Json, '')];
+    faults.sort((a, b) => order.indexOf(a.path) - order.indexOf(b.path));
+  }
+  return [...repeated, ...faults.map(({ text }) => text)];
+}
+
+function* pathsOf(value: Json, path: string): Generator<string> {
+  if (Array.isArray(value)) for (const [index, item] of value.entries()) yield* pathsOf(item, `${path}[${index}]`);
+  else if (typeof value === 'object' && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      const at = path === '' ? key : `${path}.${key}`;
+      yield at;
+      yield* pathsOf(item, at);
+    }
+  }
 }
 
 /** The body as an object of the call's kind. @throws {StatusError} BadRequest. */

@@ -1,15 +1,8 @@
-import { expired, type KubeObject, notFound, type Status, StatusError, timeout, tooManyRequests } from '@dure/api';
-import { type Clock, isAbort, type Random } from '@dure/foundation';
+import { expired, type KubeObject, notFound, StatusError, timeout, tooManyRequests } from '@dure/api';
+import type { Clock, Random } from '@dure/foundation';
 import { CompactedError, type Entry, FutureRevisionError, type Revision, type Store } from '@dure/store';
 import type { ContinueTokens } from '../watch/continue-token.ts';
-import {
-  CacheNotReadyError,
-  type CacheWatch,
-  TooLargeRevisionError,
-  TooOldRevisionError,
-  type WatchCache,
-  WatchEndedError,
-} from '../watch/watch-cache.ts';
+import { CacheNotReadyError, TooLargeRevisionError, TooOldRevisionError, type WatchCache } from '../watch/watch-cache.ts';
 import type { CacheSet } from './cache-set.ts';
 import { convertAhead } from './conversion.ts';
 import type { ListOptions } from './list-options.ts';
@@ -17,6 +10,7 @@ import { groupResource, type RegistryCall } from './scope.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { listPrefix, objectKey, storageOf } from './storage-key.ts';
 import { StoredObject } from './stored-object.ts';
+import { WatchItems } from './watch-items.ts';
 
 export interface ReaderDeps {
   readonly store: Store;
@@ -34,17 +28,9 @@ export interface ListResult {
   readonly remaining?: number;
 }
 
-export type WatchItem =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: StoredObject }
-  | { readonly type: 'BOOKMARK'; readonly revision: Revision; readonly initialEventsEnd: boolean }
-  | { readonly type: 'ERROR'; readonly status: Status };
-
 const EXPIRED_CONTINUE =
   'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
 const EXPIRED_LIST = 'The resourceVersion for the provided list is too old.';
-const BOOKMARK_INTERVAL_MS = 60_000;
-/** Watches without a wish of their own end after 30 to 60 minutes, so that load spreads again. */
-const WATCH_TIMEOUT_MIN_MS = 1_800_000;
 const STORE_PAGE = 1000;
 
 /** Gets, lists and watches of stored kinds, with upstream's meaning of resourceVersion. */
@@ -90,7 +76,7 @@ export class Reader {
    * Events until the request aborts, its time is over, or the watch has to begin anew.
    * @throws {StatusError} Before the first event: Expired, TooManyRequests, Timeout.
    */
-  async watch(call: RegistryCall, options: ListOptions): Promise<AsyncIterable<WatchItem>> {
+  async watch(call: RegistryCall, options: ListOptions): Promise<WatchItems> {
     const { group, resource } = storageOf(call.kind.definition);
     const selection = parseSelection(call.kind, options.labelSelector, options.fieldSelector, call.name);
     const cache = this.#deps.caches.cache(group, resource);
@@ -107,86 +93,8 @@ export class Reader {
     const watch = await this.#translated(async () =>
       after === undefined ? cache.watch(prefix) : cache.watchAfter(prefix, after, call.signal),
     );
-    return this.#items(call, watch, cache, options, selection);
-  }
-
-  async *#items(
-    call: RegistryCall,
-    watch: CacheWatch,
-    cache: WatchCache,
-    options: ListOptions,
-    selection: Selection,
-  ): AsyncGenerator<WatchItem> {
-    const { clock, random, store } = this.#deps;
-    const timeoutMs =
-      options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
-        ? options.timeoutSeconds * 1000
-        : WATCH_TIMEOUT_MIN_MS + random.integer(WATCH_TIMEOUT_MIN_MS);
-    const stop = new AbortController();
-    const close = (): void => watch.close();
-    call.signal.addEventListener('abort', close, { once: true });
-    if (call.signal.aborted) close();
-    const timers = [this.#endAfter(timeoutMs, watch, options.allowWatchBookmarks, stop.signal)];
-    if (options.allowWatchBookmarks) {
-      timers.push(
-        (async () => {
-          while (!stop.signal.aborted) {
-            await clock.sleep(BOOKMARK_INTERVAL_MS * (0.9 + random.next() * 0.2), stop.signal);
-            await store.requestProgress();
-            watch.mark();
-          }
-        })(),
-      );
-    }
-    for (const timer of timers) timer.catch(() => undefined);
-    try {
-      const { converter } = call.kind.version;
-      if (converter !== undefined) await convertAhead(call.kind, decoded(watch.initial), call.signal);
-      for (const object of watch.initial) if (selection.everything || selection.matches(object.object)) yield { type: 'ADDED', object };
-      if (options.sendInitialEvents === true) yield { type: 'BOOKMARK', revision: watch.revision, initialEventsEnd: true };
-      let last: number = watch.revision;
-      for await (const item of watch.events) {
-        if (item.kind === 'progress') {
-          if (!options.allowWatchBookmarks) continue;
-          last = Math.max(last, item.revision);
-          yield { type: 'BOOKMARK', revision: last as Revision, initialEventsEnd: false };
-          continue;
-        }
-        last = item.revision;
-        if (converter !== undefined) {
-          const { object, previous } = item;
-          await convertAhead(call.kind, decoded(previous === undefined ? [object] : [object, previous]), call.signal);
-        }
-        const now = !item.deleted && (selection.everything || selection.matches(item.object.object));
-        const before = item.previous !== undefined && (selection.everything || selection.matches(item.previous.object));
-        if (now) yield { type: before ? 'MODIFIED' : 'ADDED', object: item.object };
-        else if (before) {
-          const object = item.deleted ? item.object : item.previous.deletedAt(item.revision);
-          if (converter !== undefined) await convertAhead(call.kind, [object.object], call.signal);
-          yield { type: 'DELETED', object };
-        }
-      }
-    } catch (error) {
-      if (isAbort(error, call.signal)) return;
-      // Conversion failed: what comes cannot be shown, and nothing may be left out.
-      if (error instanceof StatusError) {
-        yield { type: 'ERROR', status: error.status };
-        return;
-      }
-      if (!(error instanceof WatchEndedError)) throw error;
-      // The client may try its last revision again; where that has left the window it is told so then.
-      yield { type: 'ERROR', status: expired(`${error.message}; the newest revision is ${cache.revision}`).status };
-    } finally {
-      call.signal.removeEventListener('abort', close);
-      stop.abort(new Error('watch ended'));
-      watch.close();
-    }
-  }
-
-  async #endAfter(timeoutMs: number, watch: CacheWatch, bookmark: boolean, signal: AbortSignal): Promise<void> {
-    await this.#deps.clock.sleep(timeoutMs, signal);
-    if (bookmark) watch.mark();
-    watch.close();
+    const { store, clock, random } = this.#deps;
+    return new WatchItems({ call, watch, cache, options, selection, store, clock, random });
   }
 
   #fromCache(call: RegistryCall, cache: WatchCache, options: ListOptions, selection: Selection, prefix: string): ListResult {

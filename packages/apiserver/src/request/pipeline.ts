@@ -7,7 +7,8 @@ import type { AuthorizationQuery, Authorizer } from '../contract/authorizer.ts';
 import type { UserInfo } from '../contract/user.ts';
 import { type Fairness, type Flow, flowHeaders, type Leave } from '../fairness/fairness.ts';
 import type { RequestMetrics } from '../health/request-metrics.ts';
-import type { ApiRequest, ApiResponse, Encodable, RequestHandler } from '../http/exchange.ts';
+import type { ApiRequest, ApiResponse, RequestHandler } from '../http/exchange.ts';
+import { whenClosed } from '../watch/feed.ts';
 import type { ApiCall, PathHandler } from './call.ts';
 import { impersonated } from './impersonation.ts';
 import type { InFlight } from './in-flight.ts';
@@ -87,6 +88,10 @@ export function requestPipeline(deps: PipelineDeps): RequestHandler {
       // Raced with the deadline, since a client may take forever to send its body.
       const response = await abortable(dispatch(call, deps), signal);
       metrics.observe(info, request.method, response.status, clock.monotonicMs() - startedMs, longRunning);
+      if (leave !== undefined && response.body.kind === 'frames' && response.body.begun !== undefined) {
+        response.body.begun.then(leave);
+        leave = undefined;
+      }
       const whole = finished(withHeaders(response, warnings, auditId, flow), metrics, info, longRunning);
       return trail?.answered(whole, longRunning) ?? whole;
     } catch (error) {
@@ -227,14 +232,5 @@ function withHeaders(response: ApiResponse, warnings: Warnings, auditId: string,
 /** Counts a long-running answer while it is being written. */
 function finished(response: ApiResponse, metrics: RequestMetrics, info: RequestInfo, longRunning: boolean): ApiResponse {
   if (!longRunning || response.body.kind !== 'frames') return response;
-  const { frames } = response.body;
-  const counted = async function* (): AsyncGenerator<Encodable> {
-    const leave = metrics.longRunning(info);
-    try {
-      yield* frames;
-    } finally {
-      leave();
-    }
-  };
-  return { ...response, body: { kind: 'frames', frames: counted() } };
+  return { ...response, body: { kind: 'frames', frames: whenClosed(response.body.frames, metrics.longRunning(info)) } };
 }

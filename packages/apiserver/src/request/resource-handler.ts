@@ -149,7 +149,7 @@ export class ResourceRouter {
         return {
           status: 200,
           headers: { ...headers, 'content-type': contentType },
-          body: { kind: 'frames', frames: presenter.frames(items, show) },
+          body: { kind: 'frames', frames: presenter.frames(items, show), begun: items.begun },
         };
       }
       case 'create': {

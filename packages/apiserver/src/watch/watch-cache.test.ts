@@ -21,7 +21,7 @@ function put(key: string, at = 0): Promise<Revision> {
   return store.append({ kind: 'put', key, value: Buffer.from('{"metadata":{"name":"x"}}') }, at as Revision, 'durable');
 }
 
-function openCache(options: { windowEvents?: number; watcherEvents?: number } = {}): WatchCache {
+function openCache(options: { windowEvents?: number; watcherEvents?: number; watcherBytes?: number } = {}): WatchCache {
   const cache = new WatchCache({ store, prefix: '/r/', clock: systemClock, log: silentLogger, ...options });
   void cache.run(stop.signal);
   return cache;
@@ -108,6 +108,15 @@ describe('WatchCache', () => {
     expect(read).toHaveLength(6);
     await expect(lazy.events[Symbol.asyncIterator]().next()).rejects.toThrow(WatchEndedError);
     expect(cache.watcherCount).toBe(0);
+  });
+
+  it('ends a watcher who keeps more bytes in memory than he may', async () => {
+    const cache = openCache({ watcherBytes: 90 });
+    await cache.ready(stop.signal);
+    const lazy = cache.watch('/r/');
+    for (let index = 0; index < 4; index += 1) await cache.waitFor(await put(`/r/${index}`), stop.signal);
+    expect(cache.watcherCount).toBe(0);
+    await expect(lazy.events[Symbol.asyncIterator]().next()).rejects.toThrow(WatchEndedError);
   });
 
   it('says what an object was when it was deleted, at the revision of the deletion', async () => {

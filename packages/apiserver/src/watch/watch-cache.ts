@@ -1,8 +1,10 @@
-import { abortable, BoundedQueue, type Clock, isAbort, type Logger, QueueFullError } from '@dure/foundation';
+import { abortable, type Clock, isAbort, type Logger } from '@dure/foundation';
 import { CompactedError, type Revision, type Store, type StoreEvent, StoreSealedError } from '@dure/store';
 import { StoredObject } from '../registry/stored-object.ts';
+import { type Feed, iterate, whenClosed } from './feed.ts';
 import { pastEvents } from './past-events.ts';
 import { SortedMap } from './sorted-map.ts';
+import { WatchQueue } from './watch-queue.ts';
 
 /** What happened to one object. For a deletion `object` is its last state at the revision of the deletion. */
 export interface CacheEvent {
@@ -71,6 +73,8 @@ export interface WatchCacheOptions {
   readonly windowEvents?: number;
   /** Events a watcher may lag behind before it is ended. */
   readonly watcherEvents?: number;
+  /** Bytes of objects that the events may hold. */
+  readonly watcherBytes?: number;
 }
 
 /** A registered watcher: what stood there when it registered, and what came after. */
@@ -79,7 +83,9 @@ export interface CacheWatch {
   readonly revision: Revision;
   /** In key order; empty for a watch from a revision. */
   readonly initial: readonly StoredObject[];
-  /** Ends with {@link WatchEndedError} when the watcher is ended by the cache. */
+  /** Throws {@link WatchEndedError} when the watcher is ended by the cache. Closing it, or the watch, is the same. */
+  readonly feed: Feed<CacheEvent | CacheProgress>;
+  /** The same to wait for. */
   readonly events: AsyncIterable<CacheEvent | CacheProgress>;
   /** Queues progress at the present revision, for a bookmark in its right place. */
   mark(): void;
@@ -93,6 +99,7 @@ const WINDOW_AGE_MS = 300_000;
 const WINDOW_KEPT = 128;
 const WINDOW_CHUNK = 64;
 const WATCHER_EVENTS = 8192;
+const WATCHER_BYTES = 64 * 1024 * 1024;
 const FILL_PAGE = 1000;
 const READY_TIMEOUT_MS = 5_000;
 /** Upstream waits as long before it says "Too large resource version". */
@@ -107,7 +114,7 @@ interface Waiter {
 interface Watcher {
   readonly prefix: string;
   readonly after: number;
-  readonly queue: BoundedQueue<CacheEvent | CacheProgress>;
+  readonly queue: WatchQueue<CacheEvent | CacheProgress>;
 }
 
 /**
@@ -242,21 +249,22 @@ export class WatchCache {
   }
 
   #register(prefix: string, after: number, initial: readonly StoredObject[], backlog: readonly CacheEvent[]): CacheWatch {
-    const queue = new BoundedQueue<CacheEvent | CacheProgress>(this.#options.watcherEvents ?? WATCHER_EVENTS);
+    const { watcherEvents: events = WATCHER_EVENTS, watcherBytes: bytes = WATCHER_BYTES } = this.#options;
+    const queue = new WatchQueue<CacheEvent | CacheProgress>({ events, bytes });
+    for (const event of backlog) queue.addBacklog(event, bytesOf(event));
     const watcher: Watcher = { prefix, after, queue };
     this.#watchers.add(watcher);
-    const forget = (): void => {
-      this.#watchers.delete(watcher);
-    };
+    const feed = whenClosed(queue, () => this.#watchers.delete(watcher));
     return {
       revision: after as Revision,
       initial,
-      events: drain(backlog, queue, forget),
-      mark: () => this.#push(watcher, { kind: 'progress', revision: this.#revision as Revision }),
-      close: () => {
-        forget();
-        queue.close();
+      feed,
+      events: { [Symbol.asyncIterator]: () => iterate(feed) },
+      mark: () => {
+        this.#push(watcher, { kind: 'progress', revision: this.#revision as Revision });
+        queue.wake();
       },
+      close: () => feed.close(),
     };
   }
 
@@ -318,7 +326,9 @@ export class WatchCache {
     const { store, prefix } = this.#options;
     for await (const batch of store.watch(prefix, this.#revision as Revision, signal)) {
       if (!('kind' in batch)) {
-        for (const event of batch) this.#apply(event);
+        const reached = new Set<Watcher>();
+        for (const event of batch) this.#apply(event, reached);
+        for (const watcher of reached) watcher.queue.wake();
       } else {
         this.#advance(batch.revision);
       }
@@ -326,7 +336,8 @@ export class WatchCache {
     signal.throwIfAborted();
   }
 
-  #apply(event: StoreEvent): void {
+  /** @param reached Gets the watchers who have something to take. */
+  #apply(event: StoreEvent, reached: Set<Watcher>): void {
     const known = this.#objects.get(event.key);
     const atMs = this.#options.clock.monotonicMs();
     let cached: CacheEvent;
@@ -349,7 +360,9 @@ export class WatchCache {
     this.#changes += 1;
     this.#remember(cached);
     for (const watcher of this.#watchers) {
-      if (event.key.startsWith(watcher.prefix) && event.revision > watcher.after) this.#push(watcher, cached);
+      if (!event.key.startsWith(watcher.prefix) || event.revision <= watcher.after) continue;
+      this.#push(watcher, cached);
+      reached.add(watcher);
     }
     this.#advance(event.revision);
   }
@@ -372,13 +385,9 @@ export class WatchCache {
   }
 
   #push(watcher: Watcher, item: CacheEvent | CacheProgress): void {
-    try {
-      watcher.queue.push(item);
-    } catch (error) {
-      if (!(error instanceof QueueFullError)) throw error;
-      this.#watchers.delete(watcher);
-      watcher.queue.destroy(new WatchEndedError(`watch ${watcher.prefix}: the client reads too slowly`));
-    }
+    if (watcher.queue.add(item, item.kind === 'event' ? bytesOf(item) : 0)) return;
+    this.#watchers.delete(watcher);
+    watcher.queue.destroy(new WatchEndedError(`watch ${watcher.prefix}: the client reads too slowly`));
   }
 
   #advance(revision: number): void {
@@ -415,16 +424,7 @@ function firstAfter(window: readonly CacheEvent[], revision: number): number {
   return low;
 }
 
-async function* drain(
-  backlog: readonly CacheEvent[],
-  queue: BoundedQueue<CacheEvent | CacheProgress>,
-  forget: () => void,
-): AsyncGenerator<CacheEvent | CacheProgress> {
-  try {
-    yield* backlog;
-    yield* queue;
-  } finally {
-    forget();
-    queue.close();
-  }
+/** What an event keeps in memory once the cache and its window have forgotten it. */
+function bytesOf({ object, previous }: CacheEvent): number {
+  return object.stored.length + (previous === undefined || previous.stored === object.stored ? 0 : previous.stored.length);
 }
