@@ -41,12 +41,7 @@ describe('decoding a built-in kind', () => {
       core('Pod'),
       builtinSchemas,
     );
-    expect(unknown).toEqual([
-      'unknown field "foo"',
-      'unknown field "metadata.bar"',
-      'unknown field "spec.containers[0].baz"',
-      'unknown field "spec.containers[1].ports[0].x"',
-    ]);
+    expect(unknown).toEqual(['foo', 'metadata.bar', 'spec.containers[0].baz', 'spec.containers[1].ports[0].x']);
     expect(JSON.stringify(object)).not.toMatch(/foo|bar|baz|"x"/);
   });
 
@@ -137,7 +132,7 @@ describe('decoding a built-in kind', () => {
     const value = JSON.parse('{"metadata":{"labels":{"__proto__":"x","constructor":"y"}},"constructor":1}');
     const { object, unknown } = decodeBySchema(value, core('Pod'), builtinSchemas);
     expect(JSON.stringify(object.metadata)).toBe('{"labels":{"__proto__":"x","constructor":"y"}}');
-    expect(unknown).toEqual(['unknown field "constructor"']);
+    expect(unknown).toEqual(['constructor']);
   });
 
   it('refuses bodies deeper than any object', () => {

@@ -18,7 +18,7 @@ export class DecodeError extends Error {
 
 export interface Decoded {
   readonly object: JsonObject;
-  /** What was dropped, each as `unknown field "spec.foo"`, in the order met. */
+  /** Paths of the fields that were dropped (`spec.containers[0].foo`), in the order met. */
   readonly unknown: readonly string[];
 }
 
@@ -99,7 +99,7 @@ class Decoder {
       for (const [key, item] of Object.entries(value)) {
         if (typeof items === 'object')
           setOwn(result, key, this.#element(item, items, { ...place, path: join(place.path, key), depth: place.depth + 1 }));
-        else this.unknown.push(`unknown field ${quoted(join(place.path, key))}`);
+        else this.unknown.push(join(place.path, key));
       }
       return result;
     }
@@ -107,7 +107,7 @@ class Decoder {
       const property = Object.hasOwn(properties, key) ? properties[key] : undefined;
       const path = join(place.path, key);
       if (property === undefined) {
-        this.unknown.push(`unknown field ${quoted(path)}`);
+        this.unknown.push(path);
         continue;
       }
       const decoded = this.decode(item, property, { path, struct: place.struct, goPath: join(place.goPath, key), depth: place.depth + 1 });

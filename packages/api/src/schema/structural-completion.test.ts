@@ -16,7 +16,7 @@ describe('pruning', () => {
   const known: SchemaNode = { type: 'object', properties: { k: { type: 'string' } } };
 
   it.each<[string, SchemaNode, JsonObject, unknown, string[]]>([
-    ['drops what is not known', known, { k: 'x', u: 1 }, { k: 'x' }, ['unknown field "a.u"']],
+    ['drops what is not known', known, { k: 'x', u: 1 }, { k: 'x' }, ['a.u']],
     [
       'keeps anything where that is said',
       { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
@@ -29,22 +29,22 @@ describe('pruning', () => {
       { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, properties: { n: known } },
       { n: { u: 1 }, other: 1 },
       { n: {}, other: 1 },
-      ['unknown field "a.n.u"'],
+      ['a.n.u'],
     ],
-    ['goes through maps', { type: 'object', additionalProperties: known }, { one: { u: 1 } }, { one: {} }, ['unknown field "a.one.u"']],
+    ['goes through maps', { type: 'object', additionalProperties: known }, { one: { u: 1 } }, { one: {} }, ['a.one.u']],
     [
       'empties objects of which nothing is said',
       { type: 'object', additionalProperties: true },
       { n: 1, o: { p: 1 } },
       { n: 1, o: {} },
-      ['unknown field "a.o.p"'],
+      ['a.o.p'],
     ],
     [
       'keeps what embedded objects are and are named',
       { type: 'object', 'x-kubernetes-embedded-resource': true, properties: { spec: known } },
       { apiVersion: 'v1', kind: 'X', metadata: { name: 'n', odd: 1 }, spec: { u: 1 } },
       { apiVersion: 'v1', kind: 'X', metadata: { name: 'n' }, spec: {} },
-      ['unknown field "a.metadata.odd"', 'unknown field "a.spec.u"'],
+      ['a.metadata.odd', 'a.spec.u'],
     ],
   ])('%s', (_name, node, value, wanted, unknown) => {
     expect(decoded(node, value)).toEqual({ a: wanted, unknown });
@@ -53,7 +53,7 @@ describe('pruning', () => {
   it('goes through lists', () => {
     expect(decoded({ type: 'array', items: known }, [{ k: 'x', u: 1 }, 7])).toEqual({
       a: [{ k: 'x' }, 7],
-      unknown: ['unknown field "a[0].u"'],
+      unknown: ['a[0].u'],
     });
   });
 

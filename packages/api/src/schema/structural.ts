@@ -1,7 +1,6 @@
 /** Custom kinds: pruning and defaulting by a structural schema. @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ */
 import type { Json, JsonObject, SchemaNode } from '../definition.ts';
 import { cloneJson, equalJson, isJsonObject, own, setOwn } from '../json-value.ts';
-import { quoted } from '../quoted.ts';
 import { builtinSchemas } from './builtin-book.ts';
 import { type Decoded, DecodeError, decodeBySchema } from './decode.ts';
 
@@ -64,7 +63,7 @@ class Pruner {
         if (!isStrayNull(item, child) || child.default !== undefined) setOwn(result, key, this.value(item, child, at, depth));
       } else if (node['x-kubernetes-preserve-unknown-fields'] === true) setOwn(result, key, this.#copy(item, depth + 1));
       else if (node.additionalProperties === true) setOwn(result, key, this.value(item, undefined, at, depth));
-      else this.unknown.push(`unknown field ${quoted(at)}`);
+      else this.unknown.push(at);
     }
     return result;
   }
@@ -90,7 +89,7 @@ class Pruner {
     else if (!this.#decodesMetadata) setOwn(result, key, cloneJson(item));
     else if (item !== null) {
       const metadata = decodeBySchema(item, OBJECT_META, builtinSchemas);
-      this.unknown.push(...metadata.unknown.map((message) => message.replace('"', `"${path}.`)));
+      this.unknown.push(...metadata.unknown.map((at) => `${path}.${at}`));
       setOwn(result, key, metadata.object);
     }
     return true;
