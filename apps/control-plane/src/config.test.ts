@@ -72,6 +72,14 @@ describe('parseConfig', () => {
       expect(() => parseConfig([`--etcd-compaction-interval=${wrong}`], ['192.0.2.7'])).toThrow(/expected a duration/);
   });
 
+  it('reads how many requests may run at once', () => {
+    const parse = (...args: readonly string[]) => parseConfig(args, ['192.0.2.7']).inFlight;
+    expect(parse()).toEqual({ readOnly: 400, mutating: 200 });
+    expect(parse('--max-requests-inflight', '10', '--max-mutating-requests-inflight', '0')).toEqual({ readOnly: 10, mutating: 0 });
+    expect(() => parse('--max-requests-inflight', 'many')).toThrow(/expected a number/);
+    expect(() => parse('--max-requests-inflight', '0', '--max-mutating-requests-inflight', '0')).toThrow(/at least one/);
+  });
+
   it('refuses an option that it does not know', () => {
     expect(() => parseConfig(['--etcd-servers', 'x'])).toThrow(ConfigError);
   });

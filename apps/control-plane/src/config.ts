@@ -30,6 +30,8 @@ export interface Config {
   /** How often history is compacted; what is older than two of these cannot be read or watched from any more. */
   readonly compactionIntervalMs: number;
   readonly access: AccessConfig;
+  /** Requests that may run at once, together what priority and fairness divides. */
+  readonly inFlight: { readonly readOnly: number; readonly mutating: number };
   readonly logLevel: LogLevel;
 }
 
@@ -61,6 +63,8 @@ const DEFAULTS = {
   'etcd-cert': '',
   'etcd-key': '',
   'etcd-compaction-interval': '5m',
+  'max-requests-inflight': '400',
+  'max-mutating-requests-inflight': '200',
   ...ACCESS_DEFAULTS,
   'log-level': 'info',
 } as const;
@@ -74,6 +78,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'etcd-ca': 'file with the certificates that etcd is trusted by, default those of the system',
   'etcd-cert': 'file with the certificate to show etcd',
   'etcd-key': 'file with its key',
+  'max-requests-inflight': 'requests that may run at once, default 400; priority and fairness divides these and the next',
+  'max-mutating-requests-inflight': 'as many more, default 200',
   ...ACCESS_MEANINGS,
   'etcd-compaction-interval': 'how often history is compacted, in any store, default 5m',
 };
@@ -144,6 +150,15 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
     { text, list: (name) => (values[name] as string[] | undefined) ?? [], isGiven: (name) => values[name] !== undefined },
     check,
   );
+  const seats = (name: 'max-requests-inflight' | 'max-mutating-requests-inflight'): number => {
+    check(/^\d{1,6}$/.test(text(name)), `--${name} ${text(name)}: expected a number`);
+    return Number(text(name));
+  };
+  const inFlight = { readOnly: seats('max-requests-inflight'), mutating: seats('max-mutating-requests-inflight') };
+  check(
+    inFlight.readOnly + inFlight.mutating !== 0,
+    '--max-requests-inflight and --max-mutating-requests-inflight: at least one must be more than 0',
+  );
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
     dataDir: resolve(text('data-dir')),
@@ -161,6 +176,7 @@ export function parseConfig(argv: readonly string[], addresses: readonly string[
     etcd,
     compactionIntervalMs,
     access,
+    inFlight,
     logLevel: text('log-level') as LogLevel,
   });
 }

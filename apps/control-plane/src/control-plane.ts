@@ -82,6 +82,7 @@ export async function runControlPlane(config: Config, { clock, random, log }: Co
       frontProxy: () => ({ cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.privateKeyPem }),
       continueTokenSecret: continueTokenSecret(pki),
       services: { cidrs: [config.serviceCIDR], nodePorts: NODE_PORTS },
+      inFlight: config.inFlight,
       upkeep: { historyMs: config.compactionIntervalMs },
       advertisedAddress: `${config.advertiseAddress}:${config.port}`,
       healthChecks: [startHook.check, ...(encryption === undefined ? [] : [encryption.health])],
