@@ -216,7 +216,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
   });
   const hasFlows = kinds.groupResource('flowcontrol.apiserver.k8s.io', 'flowschemas') !== undefined;
-  const flowsRunning = hasFlows ? new FairnessController({ fairness, kinds, caches, writer, clock, log }).run(signal) : Promise.resolve();
+  const flows = new FairnessController({ fairness, kinds, caches, writer, clock, log });
+  const flowsRunning = hasFlows ? flows.run(signal) : Promise.resolve();
   const metrics = new RequestMetrics();
   const processMetrics = new ProcessMetrics();
   const checks: readonly HealthCheck[] = [
@@ -241,6 +242,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       liveness: false,
       check: async () => {
         if (aggregates && !availability.isSynced) throw new Error('API services have not been read yet');
+      },
+    },
+    {
+      name: 'poststarthook/priority-and-fairness-config-consumer',
+      liveness: false,
+      check: async () => {
+        if (hasFlows && !flows.isSynced) throw new Error('the configuration of priority and fairness has not been read yet');
       },
     },
     { name: 'shutdown', liveness: false, check: async () => signal.throwIfAborted() },
