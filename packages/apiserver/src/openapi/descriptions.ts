@@ -3,7 +3,7 @@
  * same everywhere, by `.field`. What is not here is explained by its name and type alone.
  */
 const TEXTS: Readonly<Record<string, string>> = {
-  '.apiVersion': 'The group and version of the API that this object is written in, such as apps/v1.',
+  '.apiVersion': 'APIVersion defines which group and version the fields of this object are read by, such as apps/v1.',
   '.kind': 'What this object is. Cannot be changed.',
   '.metadata': 'Name, labels and what else every object has.',
   '.spec': 'The state that is wanted.',

@@ -94,6 +94,24 @@ describe('server-side apply', () => {
     expect(loser.fieldsV1['f:spec']['f:replicas']).toBeUndefined();
   });
 
+  it.each(['', '&fieldValidation=Ignore', '&fieldValidation=Strict'])(
+    'refuses fields that no schema has, asked with "%s"',
+    async (query) => {
+      const body = deployment('odd', [{ name: 'a', image: 'x' }], { unknown: 1 });
+      const one = await apply('odd', body, 'ann', query);
+      expect(one.json).toMatchObject({ code: 500, status: 'Failure' });
+      expect(one.json.reason).toBeUndefined();
+      expect(one.json.message).toBe(
+        'failed to create typed patch object (/odd; apps/v1, Kind=Deployment): .spec.unknown: field not declared in schema',
+      );
+      const two = await apply('odd', { ...body, metadata: { name: 'odd', odd: 1 } }, 'ann', query);
+      expect(two.json.message).toContain(
+        'errors:\n  .metadata.odd: field not declared in schema\n  .spec.unknown: field not declared in schema',
+      );
+      expect((await client.send('GET', `${DEPLOYMENTS}/odd`)).status).toBe(404);
+    },
+  );
+
   it('leaves to an updater what it changed, and gives up a field without taking it away', async () => {
     await apply('scaled', deployment('scaled', [{ name: 'c', image: 'i' }], { replicas: 1 }), 'one');
     await client.send('PATCH', `${DEPLOYMENTS}/scaled?fieldManager=scaler`, {

@@ -12,7 +12,7 @@ import {
 } from '@dure/api';
 import { cloneObject } from './conversion.ts';
 import { untouchedParts } from './managed-fields.ts';
-import { decodeObject } from './object-decoder.ts';
+import { decodeApplied, decodeObject } from './object-decoder.ts';
 import { metaOf } from './object-meta.ts';
 import { apiVersionOf, type RegistryCall } from './scope.ts';
 import { versionedWrites } from './versioned-write.ts';
@@ -34,10 +34,9 @@ export function applyRequest(
   const apiVersion = apiVersionOf(call.kind);
   if (config.apiVersion === undefined || config.kind === undefined) throw badRequest('apiVersion and kind must be set in an apply');
   if (metaOf(config).managedFields !== undefined) throw badRequest('metadata.managedFields must be nil');
-  const decode = (value: Json, validation: WriteOptions['fieldValidation']): JsonObject =>
-    decodeObject(call, { value, duplicates: [] }, validation, book);
+  const decode = (value: Json): JsonObject => decodeObject(call, { value, duplicates: [] }, 'Ignore', book);
   // Decoding checks kind, place and fields. Its defaults are not the manager's wish, so what is owned is the form that was sent.
-  decode(cloneJson(config), options.fieldValidation);
+  decodeApplied(call, cloneJson(config), book);
 
   const apply = async (live: JsonObject | undefined): Promise<JsonObject> => {
     const shared: WriteContext = {
@@ -53,10 +52,10 @@ export function applyRequest(
       let context = shared;
       if (call.kind.version.converter !== undefined) {
         // What comes of it is the same whoever owns what; only then others can be asked about it in their versions.
-        const next = decode(applyFields(live, cloneObject(config), shared, true).object, 'Ignore');
+        const next = decode(applyFields(live, cloneObject(config), shared, true).object);
         context = { ...shared, otherVersions: await versionedWrites(call.kind, live, next, call.signal) };
       }
-      return decode(applyFields(live, cloneObject(config), context, options.force).object, 'Ignore');
+      return decode(applyFields(live, cloneObject(config), context, options.force).object);
     } catch (error) {
       if (error instanceof ApplyConflictError) throw applyConflict(error.causes, error.message);
       if (error instanceof MissingKeyError) throw badRequest(error.message);

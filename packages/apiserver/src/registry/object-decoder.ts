@@ -6,6 +6,7 @@ import {
   type Json,
   type JsonObject,
   type SchemaBook,
+  StatusError,
   splitApiVersion,
 } from '@dure/api';
 import type { DecodedBody } from '../encoding/body.ts';
@@ -18,27 +19,48 @@ import type { FieldValidation } from './write-options.ts';
  * @throws {StatusError} BadRequest: no object, another kind, another namespace or name than the path's, or unknown fields under `Strict`.
  */
 export function decodeObject(call: RegistryCall, body: DecodedBody, validation: FieldValidation, book: SchemaBook): JsonObject {
-  const { definition, version } = call.kind;
-  const refused = `${definition.kind} in version "${version.name}" cannot be handled as a ${definition.kind}`;
-  const sent = identified(call, body.value);
-  let decoded: Decoded;
-  try {
-    decoded = decodeByKind(call.kind, sent, book);
-  } catch (error) {
-    if (error instanceof DecodeError) throw badRequest(`${refused}: ${error.message}`);
-    throw error;
-  }
-  const { object, unknown } = decoded;
-  object.kind = definition.kind;
-  object.apiVersion = apiVersionOf(call.kind);
-  metaOf(object);
-
+  const { object, unknown } = decoded(call, body.value, book);
   const faults = strictFaults(body, unknown);
-  if (faults.length > 0 && validation === 'Strict') throw badRequest(`${refused}: strict decoding error: ${faults.join(', ')}`);
+  if (faults.length > 0 && validation === 'Strict') throw badRequest(`${refusalOf(call)}: strict decoding error: ${faults.join(', ')}`);
   if (validation === 'Warn') for (const fault of faults) call.warn(fault);
-
   checkPlace(call, object);
   return object;
+}
+
+/**
+ * The same of a configuration to apply. Nobody can own a field that no schema has, so unknown ones are refused whatever validation was asked for, in
+ * the words and with the code that upstream has for it. @throws {StatusError}
+ */
+export function decodeApplied(call: RegistryCall, value: unknown, book: SchemaBook): JsonObject {
+  const { object, unknown } = decoded(call, value, book);
+  if (unknown.length > 0) {
+    const { name = '', namespace = '' } = metaOf(object);
+    const place = `${String(namespace)}/${String(name)}; ${apiVersionOf(call.kind)}, Kind=${call.kind.definition.kind}`;
+    const [first = '', ...others] = unknown.map((path) => `.${path}: field not declared in schema`);
+    const faults = others.length === 0 ? first : ['errors:', first, ...others].join('\n  ');
+    const message = `failed to create typed patch object (${place}): ${faults}`;
+    throw new StatusError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 });
+  }
+  checkPlace(call, object);
+  return object;
+}
+
+function decoded(call: RegistryCall, value: unknown, book: SchemaBook): Decoded {
+  const sent = identified(call, value);
+  try {
+    const result = decodeByKind(call.kind, sent, book);
+    result.object.kind = call.kind.definition.kind;
+    result.object.apiVersion = apiVersionOf(call.kind);
+    metaOf(result.object);
+    return result;
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(`${refusalOf(call)}: ${error.message}`);
+    throw error;
+  }
+}
+
+function refusalOf({ kind: { definition, version } }: RegistryCall): string {
+  return `${definition.kind} in version "${version.name}" cannot be handled as a ${definition.kind}`;
 }
 
 /** What a strict reader takes offence at, in upstream's words and in the order of the document; a key that stands twice counts where it first stands. */
