@@ -11,7 +11,10 @@ export type PathStep = string;
 
 const SELF = '.';
 
-/** Immutable. The empty set has neither members nor children. */
+/**
+ * Immutable; what an operation leaves as it is, is shared and not copied, since most writes leave most fields alone. The empty set has neither members nor
+ * children.
+ */
 export class FieldSet {
   /** Steps that are in the set themselves. */
   readonly members: ReadonlySet<PathStep>;
@@ -20,7 +23,7 @@ export class FieldSet {
 
   constructor(members: ReadonlySet<PathStep> = new Set(), children: ReadonlyMap<PathStep, FieldSet> = new Map()) {
     this.members = members;
-    this.children = new Map([...children].filter(([, child]) => !child.isEmpty));
+    this.children = hasEmpty(children) ? new Map([...children].filter(([, child]) => !child.isEmpty)) : children;
   }
 
   get isEmpty(): boolean {
@@ -43,6 +46,8 @@ export class FieldSet {
   }
 
   union(other: FieldSet): FieldSet {
+    if (other.isEmpty || other === this) return this;
+    if (this.isEmpty) return other;
     const children = new Map(this.children);
     for (const [step, child] of other.children) children.set(step, this.child(step).union(child));
     return new FieldSet(new Set([...this.members, ...other.members]), children);
@@ -50,12 +55,16 @@ export class FieldSet {
 
   /** Only exact paths count: a member of `other` does not take what is below it. */
   difference(other: FieldSet): FieldSet {
+    if (this.isEmpty || other.isEmpty) return this;
+    if (other === this) return EMPTY;
     const children = new Map<PathStep, FieldSet>();
     for (const [step, child] of this.children) children.set(step, child.difference(other.child(step)));
     return new FieldSet(new Set([...this.members].filter((step) => !other.members.has(step))), children);
   }
 
   intersection(other: FieldSet): FieldSet {
+    if (this.isEmpty || other === this) return this;
+    if (other.isEmpty) return EMPTY;
     const children = new Map<PathStep, FieldSet>();
     for (const [step, child] of this.children) children.set(step, child.intersection(other.child(step)));
     return new FieldSet(new Set([...this.members].filter((step) => other.members.has(step))), children);
@@ -65,14 +74,15 @@ export class FieldSet {
   without(path: readonly PathStep[]): FieldSet {
     const [step, ...rest] = path;
     if (step === undefined) return EMPTY;
-    const members = new Set(this.members);
+    if (rest.length === 0 ? !this.touches(step) : !this.children.has(step)) return this;
+    const below = rest.length === 0 ? EMPTY : this.child(step).without(rest);
+    if (below === this.child(step) && rest.length > 0) return this;
     const children = new Map(this.children);
-    if (rest.length === 0) {
-      members.delete(step);
-      children.delete(step);
-    } else {
-      children.set(step, this.child(step).without(rest));
-    }
+    if (below.isEmpty) children.delete(step);
+    else children.set(step, below);
+    if (rest.length > 0) return new FieldSet(this.members, children);
+    const members = new Set(this.members);
+    members.delete(step);
     return new FieldSet(members, children);
   }
 
@@ -106,6 +116,11 @@ export class FieldSet {
     }
     return result;
   }
+}
+
+function hasEmpty(children: ReadonlyMap<PathStep, FieldSet>): boolean {
+  for (const child of children.values()) if (child.isEmpty) return true;
+  return false;
 }
 
 const EMPTY = new FieldSet();
