@@ -85,9 +85,8 @@ function containerStatusOf(
   const newest = runs[0];
   const old = previousStatus(pod, name);
   const waiting = context.waitingOf(name);
-  const hasChain = (pod.spec?.initContainers?.length ?? 0) > 0;
   const defaultWaiting: WaitingReason = {
-    reason: hasChain && !(initialized && kind === 'regular') && !isFirstOfChain(pod, name) ? 'PodInitializing' : 'ContainerCreating',
+    reason: (pod.spec?.initContainers?.length ?? 0) > 0 ? 'PodInitializing' : 'ContainerCreating',
   };
 
   if (newest === undefined) {
@@ -180,10 +179,6 @@ function stateOf(run: RuntimeContainer, context: StatusContext): ContainerState 
 function previousStatus(pod: Pod, name: string): ContainerStatus | undefined {
   const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
   return [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses].find((status) => status.name === name);
-}
-
-function isFirstOfChain(pod: Pod, name: string): boolean {
-  return pod.spec?.initContainers?.[0]?.name === name;
 }
 
 function resourcesOf({ spec }: NamedContainer): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
