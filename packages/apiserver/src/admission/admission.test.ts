@@ -133,6 +133,12 @@ describe('DefaultTolerationSeconds and TaintNodesByCondition', () => {
     expect(all.tolerations).toEqual([{ operator: 'Exists' }]);
   });
 
+  it('tolerate it also for a Pod whose tolerations are replaced', async () => {
+    const replaced = create('pods', podOf({ tolerations: [{ key: 'gpu', effect: 'NoSchedule' }] }), { operation: 'UPDATE' });
+    const { tolerations } = specOf(await admit(defaultTolerationSeconds, replaced));
+    expect(objectsIn(tolerations).map(({ key }) => key)).toEqual(['gpu', 'node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']);
+  });
+
   it('start a Node as not ready', async () => {
     expect(await admit(taintNodesByCondition, create('nodes', { metadata: { name: 'node-1' } }, { namespace: '' }))).toMatchObject({
       spec: { taints: [{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }] },

@@ -1,5 +1,5 @@
-import type { AdmissionPlugin } from './admission-chain.ts';
-import { newPodSpec, objectsIn, textIn } from './pod-shape.ts';
+import { type AdmissionPlugin, writes } from './admission-chain.ts';
+import { asObject, objectsIn, textIn } from './pod-shape.ts';
 
 const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 const TOLERATION_S = 300;
@@ -8,7 +8,8 @@ const TOLERATION_S = 300;
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
   async mutate(request) {
-    const spec = newPodSpec(request);
+    // Updates too: whoever replaces the tolerations leaves out these, and none that stood there may go.
+    const spec = writes(request, 'pods') ? asObject(request.object?.spec) : undefined;
     if (spec === undefined) return;
     const tolerations = objectsIn(spec.tolerations);
     const tolerates = (key: string): boolean =>

@@ -1,4 +1,4 @@
-import { badRequest, conflict, invalidObject, type Json, type JsonObject, type KubeObject, successStatus } from '@dure/api';
+import { badRequest, conflict, invalidObject, type Json, type JsonObject, type KubeObject, semanticEqual, successStatus } from '@dure/api';
 import { rfc3339Seconds } from '@dure/foundation';
 import { jsonResponse } from '../http/exchange.ts';
 import { decodeObject } from '../registry/object-decoder.ts';
@@ -206,13 +206,13 @@ export function mergeEphemeralContainers(old: JsonObject, sent: JsonObject): Jso
     seen.add(name);
   }
   const merged = after.map((container) => before.find((candidate) => nameOf(candidate) === nameOf(container)) ?? container);
-  old.spec = { ...section(old, 'spec'), ephemeralContainers: merged };
-  return withVersion(old, sent);
+  const spec = { ...section(old, 'spec'), ephemeralContainers: merged };
+  return withVersion(withSpec(old, spec), sent);
 }
 
 /** `pods/NAME/resize`: new resources for the containers that stand there. */
 export function mergeResize(old: JsonObject, sent: JsonObject): JsonObject {
-  const spec = section(old, 'spec');
+  const spec = structuredClone(section(old, 'spec'));
   for (const list of ['containers', 'initContainers']) {
     const wanted = listOf(section(sent, 'spec')[list]);
     for (const container of listOf(spec[list])) {
@@ -220,9 +220,15 @@ export function mergeResize(old: JsonObject, sent: JsonObject): JsonObject {
       for (const field of ['resources', 'resizePolicy']) if (next?.[field] !== undefined) container[field] = next[field];
     }
   }
-  const meta = metaOf(old);
-  if (typeof meta.generation === 'number') meta.generation += 1;
-  return withVersion(old, sent);
+  return withVersion(withSpec(old, spec), sent);
+}
+
+/** The Pod with another spec, which its generation counts if it says something else. */
+function withSpec(pod: JsonObject, spec: JsonObject): JsonObject {
+  const meta = metaOf(pod);
+  if (typeof meta.generation === 'number' && !semanticEqual(pod.spec, spec)) meta.generation += 1;
+  pod.spec = spec;
+  return pod;
 }
 
 function withVersion(old: JsonObject, sent: JsonObject): JsonObject {

@@ -63,6 +63,7 @@ describe('ephemeralcontainers and resize', () => {
     expect(added.status).toBe(200);
     expect(added.json.spec.ephemeralContainers).toEqual([expect.objectContaining({ name: 'debug', image: 'busybox' })]);
     expect(added.json.spec.containers).toHaveLength(1);
+    expect(added.json.metadata.generation).toBe(2);
     const removed = await client.send('PATCH', `${PODS}/debugged/ephemeralcontainers`, {
       body: { spec: { ephemeralContainers: [] } },
       contentType: MERGE,
@@ -84,12 +85,16 @@ describe('ephemeralcontainers and resize', () => {
 
   it('changes resources through resize and nothing else', async () => {
     await runningPod('resized');
-    const { json } = await client.send('PATCH', `${PODS}/resized/resize`, {
-      body: { spec: { nodeName: 'other', containers: [{ name: 'c', image: 'other', resources: { limits: { cpu: '200m' } } }] } },
-      contentType: 'application/strategic-merge-patch+json',
-    });
+    const resize = (): Promise<Answer> =>
+      client.send('PATCH', `${PODS}/resized/resize`, {
+        body: { spec: { nodeName: 'other', containers: [{ name: 'c', image: 'other', resources: { limits: { cpu: '200m' } } }] } },
+        contentType: 'application/strategic-merge-patch+json',
+      });
+    const { json } = await resize();
     expect(json.spec.containers[0]).toMatchObject({ image: 'i', resources: { limits: { cpu: '200m' } } });
     expect(json.spec.nodeName).toBe('n');
+    expect(json.metadata.generation).toBe(2);
+    expect((await resize()).json.metadata.generation).toBe(2);
   });
 });
 
