@@ -7,7 +7,7 @@ const container = { name: 'web', image: 'app:1' };
 
 function podWith(spec: Partial<NonNullable<Pod['spec']>>): Pod {
   const metadata = { name: 'web-0', namespace: 'default', uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' };
-  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [container], ...spec } };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [container], ...spec }, status: {} };
 }
 
 function context(of: Partial<StatusContext> = {}): StatusContext {
