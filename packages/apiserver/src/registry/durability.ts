@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { KindDefinition, KubeObject } from '@dure/api';
 import type { Durability } from '@dure/store';
 import { resourcePrefix } from './storage-key.ts';
+import type { StoredObject } from './stored-object.ts';
 
 interface LeaseSpec {
   readonly holderIdentity?: string;
@@ -20,21 +21,21 @@ export const VOLATILE_PREFIXES: readonly string[] = [
 
 /**
  * Which updates may be lost in a crash: Lease renewals by the same holder, repeats of an Event, and Node status updates that move heartbeats only.
- * Creation, deletion and a change of holder are always durable.
+ * Creation, deletion and a change of holder are always durable. Objects of other kinds are not even decoded.
  */
 export function durabilityOfUpdate(
   { group, resource }: Pick<KindDefinition, 'group' | 'resource'>,
-  old: KubeObject,
-  next: KubeObject,
+  old: StoredObject,
+  next: StoredObject,
 ): Durability {
   switch (`${group}/${resource}`) {
     case 'coordination.k8s.io/leases':
-      return holderOf(old) !== undefined && holderOf(old) === holderOf(next) ? 'volatile' : 'durable';
+      return holderOf(old.object) !== undefined && holderOf(old.object) === holderOf(next.object) ? 'volatile' : 'durable';
     case '/events':
     case 'events.k8s.io/events':
       return 'volatile';
     case '/nodes':
-      return isDeepStrictEqual(withoutHeartbeats(old), withoutHeartbeats(next)) ? 'volatile' : 'durable';
+      return isDeepStrictEqual(withoutHeartbeats(old.object), withoutHeartbeats(next.object)) ? 'volatile' : 'durable';
     default:
       return 'durable';
   }

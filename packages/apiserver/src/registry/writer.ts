@@ -305,7 +305,7 @@ export class Writer {
       const gone = this.#isFinished(call, object);
       const next = new StoredObject(entry.key, value, entry.modifiedAt);
       const change = gone ? ({ kind: 'delete', key: entry.key } as const) : ({ kind: 'put', key: entry.key, value } as const);
-      const durability = gone ? 'durable' : durabilityOfUpdate(definition, stored.object, next.object);
+      const durability = gone ? 'durable' : durabilityOfUpdate(definition, stored, next);
       let revision: Revision;
       try {
         revision = await store.append(change, entry.modifiedAt, durability, call.signal);
