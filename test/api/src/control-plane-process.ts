@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -50,6 +50,12 @@ export class ControlPlaneProcess implements AsyncDisposable {
     await this.#process.stop();
     this.#process = await launch(this.directory, this.port, this.#options);
     await this.#process.waitForLine(/API server is ready/, READY_TIMEOUT_MS);
+  }
+
+  /** Resident memory of the server, from the kernel. */
+  async residentBytes(): Promise<number> {
+    const [, kilobytes = '0'] = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${this.#process.pid}/status`, 'utf8')) ?? [];
+    return Number(kilobytes) * 1024;
   }
 
   get kubeconfig(): string {
