@@ -8,6 +8,7 @@ import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import type { PodDialer } from '../contract/node-dialer.ts';
 import { type TestClient, testClient } from '../testing/test-client.ts';
 import { startTestServer, type TestServer } from '../testing/test-server.ts';
@@ -166,6 +167,32 @@ describe('ways to nodes', () => {
     expect(callers.at(-1)).toContain('no token');
   });
 
+  it.each([
+    ['binary.k8s.io', (data: Buffer) => data.toString('utf8')],
+    ['base64.binary.k8s.io', (data: Buffer) => Buffer.from(data.toString('latin1'), 'base64').toString('utf8')],
+  ])('sends logs as the messages of a WebSocket, in %s', async (protocol, decode) => {
+    const { caPem: ca, certPem: cert, keyPem: key, door } = server;
+    const socket = new WebSocket(`wss://127.0.0.1:${door.address.port}${PODS}/p/log`, protocol, { ca, cert, key });
+    let text = '';
+    socket.on('message', (data: Buffer) => {
+      text += decode(data);
+    });
+    const [code] = await once(socket, 'close');
+    expect(code).toBe(1000);
+    expect(socket.protocol).toBe(protocol);
+    expect(text).toBe('one /containerLogs/default/p/c?\ntwo\n');
+  });
+
+  it('sends a watch as the messages of a WebSocket', async () => {
+    const { caPem: ca, certPem: cert, keyPem: key, door } = server;
+    const socket = new WebSocket(`wss://127.0.0.1:${door.address.port}${PODS}?watch=1&fieldSelector=metadata.name=p`, { ca, cert, key });
+    const [data, isBinary] = (await once(socket, 'message')) as [Buffer, boolean];
+    expect(isBinary).toBe(false);
+    expect(JSON.parse(data.toString('utf8'))).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'p' } } });
+    socket.close();
+    await once(socket, 'close');
+  });
+
   it("gives the agent's refusal to the client as it was meant", async () => {
     expect((await client.send('GET', `${PODS}/waiting/log`)).json).toMatchObject({
       code: 400,
@@ -221,6 +248,10 @@ describe('ways to nodes', () => {
 describe('proxy', () => {
   it('reaches a Pod by name and port, with any method', async () => {
     expect((await client.send('GET', `${PODS}/p:web/proxy/a/b?c=d`)).text).toBe('backend saw /a/b?c=d');
+    expect(await client.send('GET', `${PODS}/p:web/proxy?c=d`)).toMatchObject({
+      status: 301,
+      headers: { location: `${PODS}/p:web/proxy/?c=d` },
+    });
     const posted = await client.send('POST', `${PODS}/p/proxy/`, { body: 'x'.repeat(100_000), contentType: 'text/plain' });
     expect(posted.text).toBe('backend saw /');
     expect(posted.headers['x-method']).toBe('POST');

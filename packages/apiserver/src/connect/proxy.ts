@@ -49,8 +49,13 @@ export function proxyHandler(deps: ProxyDeps): ResourceHandler {
     const rest = info.rest === '' ? {} : { path: info.rest };
     await admitConnect(deps.admission, call, info.name, { kind: options, ...rest }, options.replace('ProxyOptions', ''));
     const target = await targetOf(deps, call);
-    const query = request.query.toString();
-    const path = `${info.rest === '' ? '/' : info.rest}${query === '' ? '' : `?${query}`}`;
+    const query = request.query.size === 0 ? '' : `?${request.query}`;
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (info.rest === '' && isRead && request.upgrade === undefined) {
+      // Links relative to the target's root lead elsewhere unless the path ends with a slash.
+      return { status: 301, headers: { location: `${request.path}/${query}` }, body: { kind: 'empty' } };
+    }
+    const path = `${info.rest === '' ? '/' : info.rest}${query}`;
     const headers = forwardedHeaders(request.headers, request.upgrade !== undefined);
     headers['x-forwarded-uri'] = request.path;
     if (request.remoteAddress !== '') headers['x-forwarded-for'] = request.remoteAddress;
@@ -60,9 +65,8 @@ export function proxyHandler(deps: ProxyDeps): ResourceHandler {
         const done = tunnel(request.upgrade, socket, { method: request.method, path, host: target.host, headers }, request.signal);
         return { status: 101, headers: {}, body: { kind: 'taken', done } };
       }
-      const hasBody = request.method !== 'GET' && request.method !== 'HEAD';
       const response = await target.request(
-        { method: request.method, path, headers: { ...headers, host: target.host }, ...(hasBody ? { body: request.bodyStream() } : {}) },
+        { method: request.method, path, headers: { ...headers, host: target.host }, ...(isRead ? {} : { body: request.bodyStream() }) },
         signal,
       );
       return answer(response, call);

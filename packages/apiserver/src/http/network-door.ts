@@ -13,6 +13,7 @@ import { splitBundle } from '@dure/pki';
 import type { PeerCertificate } from '../contract/authenticator.ts';
 import type { Feed } from '../watch/feed.ts';
 import type { ApiRequest, ApiResponse, Encodable, RequestHandler } from './exchange.ts';
+import { wantsWebSocket, writeMessages } from './websocket-answer.ts';
 
 /** What the door shows and trusts. Replaceable while it is open. PEM throughout. */
 export interface DoorTls {
@@ -150,6 +151,11 @@ export async function openNetworkDoor(
       const response = await handler({ ...request, body: async () => new Uint8Array(), upgrade: { socket, head } });
       if (response.body.kind === 'taken') {
         await response.body.done;
+        return;
+      }
+      const { body } = response;
+      if (response.status === 200 && wantsWebSocket(req) && (body.kind === 'frames' || body.kind === 'stream')) {
+        await writeMessages(req, socket, head, body);
         return;
       }
       await writeRaw(socket, response);
@@ -495,6 +501,7 @@ async function writeRaw(socket: Duplex, response: ApiResponse): Promise<void> {
     socket.write(lines.join('\r\n'));
     socket.end(bytes, resolve);
   });
+  await drop(response.body);
 }
 
 function acceptsGzip(accept: string | string[] | undefined): boolean {
