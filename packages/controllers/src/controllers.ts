@@ -10,6 +10,7 @@ import { deploymentController } from './deployment/deployment-controller.ts';
 import { disruptionController } from './disruption/disruption-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpamController } from './node/node-ipam-controller.ts';
@@ -52,6 +53,7 @@ export function controllerFactories(config: ControllersConfig): ReadonlyMap<stri
     ['replicaset', replicaSetController],
     ['replicationcontroller', replicationControllerController],
     ['endpointslice', endpointSliceController],
+    ['endpointslice-mirroring', endpointSliceMirroringController],
     ['endpoints', endpointsController],
     ['node-lifecycle', nodeLifecycleController(config.nodeLifecycle)],
     ['taint-eviction', taintEvictionController],

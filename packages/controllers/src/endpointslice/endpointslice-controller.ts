@@ -1,4 +1,4 @@
-import { type EndpointSlice, endpointSlices, isNotFound, type Node, nodes, type Pod, type Service, services } from '@dure/api';
+import { type EndpointSlice, endpointSlices, type Node, nodes, type Pod, type Service, services } from '@dure/api';
 import { referenceTo } from '@dure/client';
 import { messageOf, rfc3339Seconds } from '@dure/foundation';
 import { Expectations, type Reconciler, WorkQueue } from '@dure/reconcile';
@@ -8,6 +8,7 @@ import { podCondition } from '../pod-state.ts';
 import { type AddressType, isEndpoint, podEndpoint, podPorts } from './pod-endpoint.ts';
 import { watchServicePods } from './service-pods.ts';
 import { CONTROLLER_NAME, MANAGED_BY_LABEL, type PortGroup, planSlices, SERVICE_NAME_LABEL } from './slice-plan.ts';
+import { applySlicePlan } from './slice-writes.ts';
 
 const BY_SERVICE = 'service';
 const ZONE = 'topology.kubernetes.io/zone';
@@ -70,27 +71,7 @@ export const endpointSliceController: ControllerFactory = (context) => {
     const plan = planSlices(service, groups, existing, triggerTime(service, endpointPods));
 
     try {
-      expectations.expectCreations(key, plan.create.length);
-      let sent = 0;
-      try {
-        for (const draft of plan.create) {
-          sent += 1;
-          await client.create<EndpointSlice>(endpointSlices, draft, {}, signal).catch((error: unknown) => {
-            expectations.creationDone(key);
-            throw error;
-          });
-        }
-      } finally {
-        expectations.creationDone(key, plan.create.length - sent);
-      }
-      for (const slice of plan.update) await client.update<EndpointSlice>(endpointSlices, slice, {}, signal);
-      for (const { metadata } of plan.remove) {
-        expectations.expectDeletion(key, metadata.uid);
-        await client.delete(endpointSlices, metadata, { preconditions: { uid: metadata.uid } }, signal).catch((error: unknown) => {
-          expectations.deletionDone(key, metadata.uid);
-          if (!isNotFound(error)) throw error;
-        });
-      }
+      await applySlicePlan(plan, key, { client, expectations }, signal);
     } catch (error) {
       if (isNamespaceTerminating(error)) return {};
       if (!signal.aborted) {
