@@ -24,7 +24,7 @@ const missing =
         : undefined;
 
 /** Real containers of a root file system made of one busybox; the API and the images are fakes. */
-describe.skipIf(missing !== undefined)(`pods in real containers${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+describe.skipIf(missing !== undefined)(`pods in real containers${missing === undefined ? '' : ` [skipped: ${missing}]`}`, () => {
   const nodeName = `kubelet-test-${process.pid}`;
   let root = '';
   let runtime: NativeRuntime;

@@ -12,7 +12,7 @@ import { builtinSchemas } from './builtin-book.ts';
 
 const FACTS = process.env.DURE_KUBERNETES_FACTS ?? resolvePath(import.meta.dirname, '../../../../../shared/kubernetes');
 const present = existsSync(join(FACTS, 'openapi-v2.json'));
-const why = present ? '' : ` (skipped: no published documents at ${FACTS})`;
+const why = present ? '' : ` [skipped: no published documents at ${FACTS}]`;
 
 interface PublishedNode {
   readonly $ref?: string;

@@ -52,7 +52,7 @@ function marks(given: readonly { readonly group: string; readonly version: strin
 
 type Operations = Readonly<Record<string, { readonly operationId?: string }>>;
 
-describe.skipIf(!present)('the published API (skipped where its documents are absent)', () => {
+describe.skipIf(!present)(`the published API${present ? '' : ' [skipped: its documents are absent]'}`, () => {
   let server: TestServer;
   let client: TestClient;
 

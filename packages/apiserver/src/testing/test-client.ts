@@ -1,3 +1,4 @@
+import { fromJsonText, toJsonText } from '@dure/api';
 import { Agent, request } from 'undici';
 import type { TestServer } from './test-server.ts';
 
@@ -33,7 +34,7 @@ export function testClient({ url, caPem, certPem, keyPem }: TestServer, allowH2 
   const nobody = new Agent({ allowH2, connect: { ca: caPem } });
   return {
     async send(method, path, { body, contentType = 'application/json', headers = {}, anonymous = false } = {}) {
-      const encoded = body === undefined ? undefined : typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
+      const encoded = body === undefined ? undefined : typeof body === 'string' || body instanceof Uint8Array ? body : toJsonText(body);
       const answer = await request(`${url}${path}`, {
         method: method as 'GET',
         dispatcher: anonymous ? nobody : admin,
@@ -43,7 +44,7 @@ export function testClient({ url, caPem, certPem, keyPem }: TestServer, allowH2 
       const text = await answer.body.text();
       let json: unknown;
       try {
-        json = JSON.parse(text);
+        json = fromJsonText(text);
       } catch {
         json = undefined;
       }
@@ -58,7 +59,7 @@ export function testClient({ url, caPem, certPem, keyPem }: TestServer, allowH2 
           held += String(chunk);
           const lines = held.split('\n');
           held = lines.pop() ?? '';
-          for (const line of lines) if (line !== '') yield JSON.parse(line);
+          for (const line of lines) if (line !== '') yield fromJsonText(line) as ReturnType<typeof JSON.parse>;
         }
       } catch (error) {
         if (!signal.aborted) throw error;

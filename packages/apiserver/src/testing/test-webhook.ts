@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { fromJsonText, toJsonText } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
 
@@ -35,7 +36,7 @@ export async function startTestWebhook(): Promise<TestWebhook> {
   const server = https.createServer({ cert: serving.certificatePem, key: serving.privateKeyPem }, async (req, res) => {
     const chunks: Buffer[] = [];
     for await (const chunk of req) chunks.push(chunk as Buffer);
-    const review = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    const review: Json = fromJsonText(Buffer.concat(chunks).toString('utf8'));
     const path = new URL(req.url ?? '/', 'https://hook').pathname;
     seen.push({ path, review });
     const response = await answers.get(path)?.(review.request, review);
@@ -43,7 +44,7 @@ export async function startTestWebhook(): Promise<TestWebhook> {
     const { kind, apiVersion } = review;
     res
       .setHeader('content-type', 'application/json')
-      .end(JSON.stringify({ kind, apiVersion, response: { uid: review.request?.uid, ...response } }));
+      .end(toJsonText({ kind, apiVersion, response: { uid: review.request?.uid, ...response } }));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -67,5 +68,5 @@ export async function startTestWebhook(): Promise<TestWebhook> {
 
 /** A JSON patch as a response carries it. */
 export function patchResponse(operations: readonly unknown[]): Json {
-  return { allowed: true, patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') };
+  return { allowed: true, patchType: 'JSONPatch', patch: Buffer.from(toJsonText(operations)).toString('base64') };
 }

@@ -4,14 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { builtinKinds, KindRegistry } from '@dure/api';
+import { startTestServer, type TestServer } from '@dure/apiserver/testing';
+import { kubectlPath, kubectlUnavailable } from '@dure/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestServer, type TestServer } from './testing/test-server.ts';
 
 const run = promisify(execFile);
-const hasKubectl = await run('kubectl', ['version', '--client']).then(
-  () => true,
-  () => false,
-);
+const unavailable = await kubectlUnavailable();
 
 const MANIFEST = `
 apiVersion: v1
@@ -42,11 +40,13 @@ spec:
   ports: [{port: 80, targetPort: 80}]
 `;
 
-describe.skipIf(!hasKubectl)('kubectl (skipped where it is not on PATH)', () => {
+describe.skipIf(unavailable !== undefined)(`kubectl on objects${unavailable === undefined ? '' : ` [skipped: ${unavailable}]`}`, () => {
   let server: TestServer;
   let directory: string;
+  let program: string;
 
   beforeAll(async () => {
+    program = await kubectlPath();
     server = await startTestServer(new KindRegistry(builtinKinds), {
       services: { cidrs: ['10.43.0.0/16'], nodePorts: { from: 30_000, to: 32_767 } },
     });
@@ -62,7 +62,7 @@ describe.skipIf(!hasKubectl)('kubectl (skipped where it is not on PATH)', () => 
 
   async function kubectl(...args: string[]): Promise<string> {
     const env = { ...process.env, KUBECONFIG: join(directory, 'kubeconfig'), HOME: directory };
-    const { stdout } = await run('kubectl', ['--request-timeout=20s', ...args], { env, timeout: 30_000 });
+    const { stdout } = await run(program, ['--request-timeout=20s', ...args], { env, timeout: 30_000 });
     return stdout;
   }
 
