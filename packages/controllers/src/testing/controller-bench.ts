@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { KubeObject } from '@dure/api';
 import { createInformerFactory, type InformerFactory } from '@dure/client';
 import { FakeClient } from '@dure/client/testing';
@@ -32,6 +33,7 @@ export function controllerBench(factories: Readonly<Record<string, ControllerFac
   const log: Logger = { ...silentLogger, warn: complain, error: complain, child: () => log };
   const informers = createInformerFactory({ client, clock, random, log });
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // One for each informer and worker.
   let running: Promise<unknown> = Promise.resolve();
   const events = () => ({
     record: ({ name }: { readonly name?: string }, _type: string, reason: string, message: string) =>
