@@ -38,7 +38,7 @@ export interface InformerOptions<T extends KubeObject> {
  * the difference between the two states: every object's newest state is told, not every state in between.
  */
 export interface Informer<T extends KubeObject> extends Lister<T> {
-  /** Adds an index; a name that exists already is left alone, whatever its function. */
+  /** Adds an index, which all who share the informer may read; the same one may be added again. @throws {RangeError} The name has another function. */
   addIndex(name: string, valuesOf: IndexFunction<T>): void;
   /** Tells `handler` of everything there now and of every change from here on. @returns Takes it away again. */
   addHandler(handler: InformerHandler<T>): () => void;

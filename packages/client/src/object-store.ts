@@ -28,6 +28,14 @@ export type StoreChange<T extends KubeObject> =
 const NAMESPACE_INDEX = 'namespace';
 const OWNER_INDEX = 'owner';
 
+function namespacesOf({ metadata }: KubeObject): readonly string[] {
+  return metadata.namespace === undefined ? [] : [metadata.namespace];
+}
+
+function ownersOf({ metadata }: KubeObject): readonly string[] {
+  return metadata.ownerReferences?.map((owner) => owner.uid) ?? [];
+}
+
 interface Index<T extends KubeObject> {
   readonly valuesOf: IndexFunction<T>;
   readonly entries: Map<string, Map<string, T>>;
@@ -48,12 +56,12 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
 
   list(namespace?: string): readonly T[] {
     if (namespace === undefined) return [...this.#objects.values()];
-    this.addIndex(NAMESPACE_INDEX, ({ metadata }) => (metadata.namespace === undefined ? [] : [metadata.namespace]));
+    this.addIndex(NAMESPACE_INDEX, namespacesOf);
     return this.byIndex(NAMESPACE_INDEX, namespace);
   }
 
   ownedBy(uid: string): readonly T[] {
-    this.addIndex(OWNER_INDEX, ({ metadata }) => metadata.ownerReferences?.map((owner) => owner.uid) ?? []);
+    this.addIndex(OWNER_INDEX, ownersOf);
     return this.byIndex(OWNER_INDEX, uid);
   }
 
@@ -64,9 +72,12 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
     return found === undefined ? [] : [...found.values()];
   }
 
-  /** Adds an index and files what is there already. A second call with the same name changes nothing. */
+  /** Adds an index and files what is there already. A second call with the same function changes nothing. @throws {RangeError} The name has another. */
   addIndex(name: string, valuesOf: IndexFunction<T>): void {
-    if (this.#indexes.has(name)) return;
+    const known = this.#indexes.get(name);
+    if (known?.valuesOf === valuesOf) return;
+    // Whoever came second would read what the first one filed.
+    if (known !== undefined) throw new RangeError(`index "${name}" has another function already`);
     const index: Index<T> = { valuesOf, entries: new Map() };
     this.#indexes.set(name, index);
     for (const [key, object] of this.#objects) file(index, key, object);

@@ -162,7 +162,10 @@ describe('informer over a reflector', () => {
 
   it('keeps indexes and owners right through changes', async () => {
     const informer = start();
-    informer.addIndex('size', ({ spec }) => (spec?.size === undefined ? [] : [String(spec.size)]));
+    const bySize = ({ spec }: Thing): string[] => (spec?.size === undefined ? [] : [String(spec.size)]);
+    informer.addIndex('size', bySize);
+    informer.addIndex('size', bySize);
+    expect(() => informer.addIndex('size', () => [])).toThrow(RangeError);
     const owned = (uid: string) => [{ apiVersion: 'v1', kind: 'X', name: 'x', uid }];
     fake.put<Thing>(things, { metadata: { namespace: 'a', name: 'x', ownerReferences: owned('u1') }, spec: { size: 1 } });
     await clock.advance(0);

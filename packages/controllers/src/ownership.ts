@@ -7,6 +7,13 @@ export function controllerOf(object: KubeObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((owner) => owner.controller === true);
 }
 
+export const ORPHANS = 'orphans';
+
+/** An index of what nobody manages, by namespace: who may be adopted, without walking through everything in it. */
+export function orphanNamespace(object: KubeObject): readonly string[] {
+  return controllerOf(object) === undefined ? [object.metadata.namespace ?? ''] : [];
+}
+
 export function isControlledBy(object: KubeObject, owner: KubeObject): boolean {
   return controllerOf(object)?.uid === owner.metadata.uid;
 }

@@ -16,7 +16,7 @@ import { messageOf, rfc3339Seconds } from '@dure/foundation';
 import { type Reconciler, WorkQueue } from '@dure/reconcile';
 import { type ControllerFactory, reconcilingController } from '../controller.ts';
 import { deepEqual } from '../deep-equal.ts';
-import { applyClaim, controllerOf, isControlledBy, planClaim } from '../ownership.ts';
+import { applyClaim, controllerOf, isControlledBy, ORPHANS, orphanNamespace, planClaim } from '../ownership.ts';
 import { isNamespaceTerminating } from '../pod-control.ts';
 import { type DeploymentPlan, planDeployment } from './deployment-plan.ts';
 import { progressDeadlineMs } from './deployment-status.ts';
@@ -24,7 +24,6 @@ import { REVISION, sameTemplate, sizeAnnotations, specReplicas } from './replica
 import type { Resize } from './rollout-plan.ts';
 
 /** ReplicaSets that nobody manages, by namespace. */
-const ORPHANS = 'orphans';
 
 /** Rolls each Deployment's template out through ReplicaSets. */
 export const deploymentController: ControllerFactory = (context) => {
@@ -35,7 +34,7 @@ export const deploymentController: ControllerFactory = (context) => {
   const events = context.events('deployment-controller');
   const queue = new WorkQueue({ clock });
 
-  replicaSetCache.addIndex(ORPHANS, (object) => (controllerOf(object) === undefined ? [object.metadata.namespace ?? ''] : []));
+  replicaSetCache.addIndex(ORPHANS, orphanNamespace);
   deploymentCache.addHandler({
     add: (object) => queue.add(keyOf(object)),
     update: (object) => queue.add(keyOf(object)),

@@ -1,5 +1,6 @@
 import { type Draft, type EndpointSlice, type Endpoints, endpointSlices, endpoints, type Service, services } from '@dure/api';
 import { describe, expect, it } from 'vitest';
+import { endpointSliceController } from '../endpointslice/endpointslice-controller.ts';
 import { type ControllerBench, controllerBench } from '../testing/controller-bench.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring-controller.ts';
 
@@ -12,13 +13,15 @@ function byHand(subsets: Endpoints['subsets'], metadata: Partial<Endpoints['meta
 }
 
 async function bench(): Promise<ControllerBench> {
-  const made = controllerBench({ 'endpointslice-mirroring': endpointSliceMirroringController });
+  const made = controllerBench({ endpointslice: endpointSliceController, 'endpointslice-mirroring': endpointSliceMirroringController });
   await made.start();
   return made;
 }
 
 function slicesOf({ client }: ControllerBench): readonly EndpointSlice[] {
-  return client.peekAll<EndpointSlice>(endpointSlices);
+  return client
+    .peekAll<EndpointSlice>(endpointSlices)
+    .filter(({ metadata }) => metadata.labels?.['endpointslice.kubernetes.io/managed-by'] === 'endpointslicemirroring-controller.k8s.io');
 }
 
 describe('slices of Endpoints written by hand', () => {

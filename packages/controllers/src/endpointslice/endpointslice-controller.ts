@@ -1,16 +1,16 @@
-import { type EndpointSlice, endpointSlices, type Node, nodes, type Pod, type Service, services } from '@dure/api';
+import { type Node, nodes, type Pod, type Service, services } from '@dure/api';
 import { referenceTo } from '@dure/client';
 import { messageOf, rfc3339Seconds } from '@dure/foundation';
 import { Expectations, type Reconciler, WorkQueue } from '@dure/reconcile';
 import { type ControllerFactory, reconcilingController } from '../controller.ts';
 import { isNamespaceTerminating } from '../pod-control.ts';
 import { podCondition } from '../pod-state.ts';
+import { watchManagedSlices } from './managed-slices.ts';
 import { type AddressType, isEndpoint, podEndpoint, podPorts } from './pod-endpoint.ts';
 import { watchServicePods } from './service-pods.ts';
-import { CONTROLLER_NAME, MANAGED_BY_LABEL, type PortGroup, planSlices, SERVICE_NAME_LABEL } from './slice-plan.ts';
+import { CONTROLLER_NAME, type PortGroup, planSlices } from './slice-plan.ts';
 import { applySlicePlan } from './slice-writes.ts';
 
-const BY_SERVICE = 'service';
 const ZONE = 'topology.kubernetes.io/zone';
 
 /** Keeps the EndpointSlices of every Service that selects Pods. */
@@ -18,32 +18,11 @@ export const endpointSliceController: ControllerFactory = (context) => {
   const { client, informers, clock } = context;
   const queue = new WorkQueue({ clock });
   const { serviceCache, podCache, podsOf } = watchServicePods(context, queue);
-  const sliceCache = informers.informer<EndpointSlice>(endpointSlices);
   const nodeCache = informers.informer<Node>(nodes);
   const events = context.events('endpoint-slice-controller');
   const expectations = new Expectations(clock);
+  const { sliceCache, slicesOf } = watchManagedSlices(informers, CONTROLLER_NAME, queue, expectations);
 
-  sliceCache.addIndex(BY_SERVICE, (slice) => {
-    const key = serviceKeyOf(slice);
-    return key === undefined ? [] : [key];
-  });
-  sliceCache.addHandler({
-    add: (slice) => {
-      const key = serviceKeyOf(slice);
-      if (key === undefined) return;
-      expectations.creationDone(key);
-      queue.add(key);
-    },
-    update: (slice, old) => {
-      for (const key of new Set([serviceKeyOf(slice), serviceKeyOf(old)])) if (key !== undefined) queue.add(key);
-    },
-    delete: (slice) => {
-      const key = serviceKeyOf(slice);
-      if (key === undefined) return;
-      expectations.deletionDone(key, slice.metadata.uid);
-      queue.add(key);
-    },
-  });
   // A node that appears, or moves to another zone, changes what its Pods' endpoints say.
   const enqueueAll = (): void => {
     for (const { metadata } of serviceCache.list()) queue.add(`${metadata.namespace}/${metadata.name}`);
@@ -63,7 +42,7 @@ export const endpointSliceController: ControllerFactory = (context) => {
       expectations.forget(key);
       return {};
     }
-    const existing = sliceCache.byIndex(BY_SERVICE, key).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    const existing = slicesOf(key);
     if (service.spec.type === 'ExternalName' || Object.keys(service.spec.selector ?? {}).length === 0) return {};
     if (!expectations.settled(key)) return {};
     const endpointPods = podsOf(service).filter(isEndpoint);
@@ -111,12 +90,6 @@ export const endpointSliceController: ControllerFactory = (context) => {
     workers: 5,
   });
 };
-
-function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
-  const name = metadata.labels?.[SERVICE_NAME_LABEL];
-  if (name === undefined || metadata.labels?.[MANAGED_BY_LABEL] !== CONTROLLER_NAME) return undefined;
-  return `${metadata.namespace}/${name}`;
-}
 
 function addressTypes({ spec }: Service): readonly AddressType[] {
   if (spec.ipFamilies !== undefined && spec.ipFamilies.length > 0) return spec.ipFamilies;

@@ -5,9 +5,9 @@ import { type Reconciler, WorkQueue } from '@dure/reconcile';
 import { type ControllerFactory, reconcilingController } from '../controller.ts';
 import { podCondition } from '../pod-state.ts';
 import { isNodeReady, plannedTaints, silencedConditions, wantsEviction } from './node-health.ts';
+import { BY_NODE, nodeOfPod } from './pods-by-node.ts';
 
 const LEASE_NAMESPACE = 'kube-node-lease';
-const BY_NODE = 'node';
 
 export interface NodeLifecycleOptions {
   /** Silence after which a node counts as gone. Default: 40 s. */
@@ -39,7 +39,7 @@ export function nodeLifecycleController(options: NodeLifecycleOptions = {}): Con
     const heard = new Map<string, Heard>();
     let mayEvictAtMs = 0;
 
-    podCache.addIndex(BY_NODE, ({ spec }) => (spec.nodeName ? [spec.nodeName] : []));
+    podCache.addIndex(BY_NODE, nodeOfPod);
     nodeCache.addHandler({
       add: ({ metadata }) => queue.add(metadata.name),
       update: ({ metadata }) => queue.add(metadata.name),

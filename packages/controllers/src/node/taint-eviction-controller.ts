@@ -4,9 +4,8 @@ import { rfc3339Seconds } from '@dure/foundation';
 import { type Reconciler, WorkQueue } from '@dure/reconcile';
 import { type ControllerFactory, reconcilingController } from '../controller.ts';
 import { isPodFinished } from '../pod-state.ts';
+import { BY_NODE, nodeOfPod } from './pods-by-node.ts';
 import { evictionTimeMs } from './taint-eviction-plan.ts';
-
-const BY_NODE = 'node';
 
 /** Deletes Pods that do not, or no longer, tolerate a NoExecute taint of their node. */
 export const taintEvictionController: ControllerFactory = (context) => {
@@ -16,7 +15,7 @@ export const taintEvictionController: ControllerFactory = (context) => {
   const events = context.events('taint-eviction-controller');
   const queue = new WorkQueue({ clock });
 
-  podCache.addIndex(BY_NODE, ({ spec }) => (spec.nodeName ? [spec.nodeName] : []));
+  podCache.addIndex(BY_NODE, nodeOfPod);
   const enqueuePod = (pod: Pod): void => {
     if (pod.spec.nodeName) queue.add(keyOf(pod));
   };

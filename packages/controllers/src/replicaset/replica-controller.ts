@@ -3,7 +3,7 @@ import { keyOf } from '@dure/client';
 import { messageOf } from '@dure/foundation';
 import { Expectations, type Reconciler, WorkQueue } from '@dure/reconcile';
 import { type Controller, type ControllerContext, reconcilingController } from '../controller.ts';
-import { applyClaim, controllerOf, planClaim } from '../ownership.ts';
+import { applyClaim, controllerOf, ORPHANS, orphanNamespace, planClaim } from '../ownership.ts';
 import { isNamespaceTerminating, PodControl, podFromTemplate } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
 import { nextAvailableInMs, planReplicas, type ReplicaOwner, type ReplicaStatus, replicaStatus, sameStatus } from './replica-plan.ts';
@@ -12,7 +12,6 @@ import { nextAvailableInMs, planReplicas, type ReplicaOwner, type ReplicaStatus,
 const UNSETTLED_MS = 30_000;
 
 /** Pods that nobody manages, by namespace. */
-const ORPHANS = 'orphans';
 
 export interface ReplicaKind<T extends KubeObject> {
   readonly name: string;
@@ -29,8 +28,7 @@ export function replicaController<T extends KubeObject>(kind: ReplicaKind<T>, co
   const { client, informers, clock } = context;
   const owners = informers.informer<T>(kind.ref);
   const podCache = informers.informer<Pod>(pods);
-  // Who may be adopted, without walking through every Pod of a namespace.
-  podCache.addIndex(ORPHANS, (pod) => (controllerOf(pod) === undefined ? [pod.metadata.namespace ?? ''] : []));
+  podCache.addIndex(ORPHANS, orphanNamespace);
   const expectations = new Expectations(clock);
   const queue = new WorkQueue({ clock });
   const podControl = new PodControl({ client, events: context.events(kind.component), expectations, ownerRef: kind.ref });
