@@ -1,6 +1,6 @@
 import type { FieldError } from './field-error.ts';
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
 /** A decoded object still being shaped by the server: the one place where objects are mutable. */
 export type JsonObject = { [key: string]: Json };
 
@@ -61,7 +61,7 @@ export interface TableColumn {
   /** 0: always shown; 1: with `-o wide`. */
   readonly priority: number;
   /** @param nowMs Wall time, for ages. */
-  value(object: JsonObject, nowMs: number): string | number | boolean | null | undefined;
+  value(object: JsonObject, nowMs: number): string | number | bigint | boolean | null | undefined;
 }
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';

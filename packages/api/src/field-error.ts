@@ -1,3 +1,4 @@
+import { toJsonText } from './json-text.ts';
 import { quoted } from './quoted.ts';
 
 /** One cause of an Invalid answer, with Kubernetes' reasons and message shapes. @see apimachinery, `util/validation/field`. */
@@ -80,6 +81,6 @@ function withDetail(head: string, detail: string): string {
 function shown(value: unknown): string {
   if (value === undefined || value === null) return 'null';
   if (typeof value === 'string') return quoted(value);
-  if (typeof value === 'object') return JSON.stringify(value);
+  if (typeof value === 'object') return toJsonText(value);
   return String(value);
 }

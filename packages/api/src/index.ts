@@ -642,10 +642,12 @@ export type {
 export { formatGoDuration, parseGoDurationMs } from './go-duration.ts';
 export { formatAge, humanDuration } from './human-duration.ts';
 export { type JsonPath, JsonPathError, parseJsonPath } from './json-path.ts';
+export { closingQuote, fromJsonText, integerOf, toJsonText } from './json-text.ts';
 export {
   cloneJson,
   equalJson,
   isJsonObject,
+  isNumeric,
   listAt,
   numberAt,
   objectAt,

@@ -4,7 +4,8 @@
  * @see https://kubernetes.io/docs/reference/kubectl/jsonpath/
  */
 import type { Json } from './definition.ts';
-import { equalJson, isJsonObject, own } from './json-value.ts';
+import { fromJsonText } from './json-text.ts';
+import { equalJson, isJsonObject, isNumeric, own } from './json-value.ts';
 
 /** The text is no path that this dialect knows. */
 export class JsonPathError extends Error {
@@ -85,7 +86,7 @@ function literalOf(text: string, whole: string): Json {
   const single = /^'(.*)'$/s.exec(text);
   if (single !== null) return single[1] ?? '';
   try {
-    return JSON.parse(text) as Json;
+    return fromJsonText(text) as Json;
   } catch (cause) {
     throw new JsonPathError(`parse JSON path ${JSON.stringify(whole)}: ${text} is no literal`, { cause });
   }
@@ -94,9 +95,12 @@ function literalOf(text: string, whole: string): Json {
 function compares(left: Json, operator: string, right: Json): boolean {
   if (operator === '==') return equalJson(left, right);
   if (operator === '!=') return !equalJson(left, right);
-  if (typeof left !== typeof right || (typeof left !== 'number' && typeof left !== 'string')) return false;
-  const bound = right as number | string;
-  if (operator === '<') return left < bound;
-  if (operator === '<=') return left <= bound;
-  return operator === '>' ? left > bound : left >= bound;
+  if (typeof left === 'string' && typeof right === 'string') return isOrdered(left, operator, right);
+  return isNumeric(left) && isNumeric(right) && isOrdered(left, operator, right);
+}
+
+function isOrdered<T extends string | number | bigint>(left: T, operator: string, right: T): boolean {
+  if (operator === '<') return left < right;
+  if (operator === '<=') return left <= right;
+  return operator === '>' ? left > right : left >= right;
 }

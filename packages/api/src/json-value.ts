@@ -14,11 +14,11 @@ export function cloneJson<T extends Json | undefined>(value: T): T {
   return copy as T;
 }
 
-/** Equal as data; the order of keys does not count. */
+/** Equal as data; the order of keys does not count, nor how a number is held. */
 export function equalJson(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
-  if (!isJsonObject(a) || !isJsonObject(b)) return false;
+  if (!isJsonObject(a) || !isJsonObject(b)) return equalNumbers(a, b);
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]));
 }
@@ -30,7 +30,7 @@ export function equalJson(a: unknown, b: unknown): boolean {
 export function semanticEqual(a: unknown, b: unknown): boolean {
   if (isEmpty(a) && isEmpty(b)) return true;
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, index) => semanticEqual(item, b[index]));
-  if (!isJsonObject(a) || !isJsonObject(b)) return Object.is(a, b);
+  if (!isJsonObject(a) || !isJsonObject(b)) return Object.is(a, b) || equalNumbers(a, b);
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((key) => semanticEqual(own(a, key), own(b, key)));
 }
 
@@ -71,9 +71,20 @@ export function stringsAt(object: JsonObject | undefined, ...path: readonly stri
   return listAt(object, ...path).filter((item) => typeof item === 'string');
 }
 
+/** The number at `path`. Of an integer of 64 bits the nearest double: good for questions, not for what is written or shown. */
 export function numberAt(object: JsonObject | undefined, ...path: readonly string[]): number | undefined {
+  const value = integerAt(object, ...path);
+  return value === undefined ? undefined : Number(value);
+}
+
+/** The number at `path` as it stands there. */
+export function integerAt(object: JsonObject | undefined, ...path: readonly string[]): number | bigint | undefined {
   const value = valueAt(object, ...path);
-  return typeof value === 'number' ? value : undefined;
+  return isNumeric(value) ? value : undefined;
+}
+
+export function isNumeric(value: unknown): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint';
 }
 
 /** Whether `true` stands at `path`. */
@@ -102,6 +113,12 @@ export function ensureObject(object: JsonObject, key: string): JsonObject {
 /** Sets `key` if it is absent. */
 export function setDefault(object: JsonObject, key: string, value: Json): void {
   if (own(object, key) === undefined) object[key] = value;
+}
+
+/** A double may hold an integer beyond 2^53 too, where it was written with an exponent or computed. */
+function equalNumbers(a: unknown, b: unknown): boolean {
+  // biome-ignore lint/suspicious/noDoubleEquals: between bigint and number this compares the numbers exactly.
+  return isNumeric(a) && isNumeric(b) && a == b;
 }
 
 function isEmpty(value: unknown): boolean {

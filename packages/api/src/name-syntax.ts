@@ -155,7 +155,7 @@ export function checkPortNumber(value: number): string[] {
   return checkRange(value, 1, 65535);
 }
 
-export function checkRange(value: number, min: number, max: number): string[] {
+export function checkRange(value: number | bigint, min: number, max: number): string[] {
   return value >= min && value <= max ? [] : [`must be between ${min} and ${max}, inclusive`];
 }
 

@@ -1,7 +1,7 @@
 /** What every object's metadata must satisfy. @see apimachinery, `api/validation`. */
 import type { JsonObject } from './definition.ts';
 import { type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
-import { equalJson, numberAt, objectAt, objectsAt, own, stringAt, stringsAt } from './json-value.ts';
+import { equalJson, integerAt, objectAt, objectsAt, own, stringAt, stringsAt } from './json-value.ts';
 import { splitApiVersion } from './kind-registry.ts';
 import { validateLabels } from './label-selector.ts';
 import { checkDns1123Label, checkDns1123Subdomain, checkQualifiedName, maskTrailingDash } from './name-syntax.ts';
@@ -35,7 +35,7 @@ export function validateObjectMeta(
   } else if (namespace !== '') {
     errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'));
   }
-  const generation = numberAt(metadata, 'generation') ?? 0;
+  const generation = integerAt(metadata, 'generation') ?? 0;
   if (generation < 0) errors.push(invalid(`${path}.generation`, generation, 'must be greater than or equal to 0'));
   errors.push(...validateMaps(metadata, path), ...validateOwners(metadata, path), ...validateFinalizers(metadata, path));
   errors.push(...validateManagers(metadata, path));
@@ -54,8 +54,8 @@ export function validateObjectMetaUpdate(metadata: JsonObject, old: JsonObject, 
     }
   }
   if (stringAt(metadata, 'resourceVersion') === '') errors.push(invalid(`${path}.resourceVersion`, '', 'must be specified for an update'));
-  const generation = numberAt(metadata, 'generation') ?? 0;
-  if (generation < (numberAt(old, 'generation') ?? 0)) errors.push(invalid(`${path}.generation`, generation, 'must not be decremented'));
+  const generation = integerAt(metadata, 'generation') ?? 0;
+  if (generation < (integerAt(old, 'generation') ?? 0)) errors.push(invalid(`${path}.generation`, generation, 'must not be decremented'));
   for (const field of IMMUTABLE) {
     if (!equalJson(own(metadata, field), own(old, field))) {
       errors.push(invalid(`${path}.${field}`, own(metadata, field), 'field is immutable'));

@@ -38,7 +38,8 @@ const LEAVES: Readonly<Record<string, string>> = {
   string: 'string',
   bool: 'boolean',
   int32: 'number',
-  int64: 'number',
+  // Beyond 2^53 - 1 either way, what came as text is a bigint.
+  int64: 'number | bigint',
   double: 'number',
   bytes: 'string',
   time: 'string',

@@ -1,3 +1,5 @@
+import { fromJsonText } from '@dure/api';
+
 /** A frame larger than this cannot be an object that any store holds; reading on would only fill memory. */
 export const FRAME_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -42,7 +44,7 @@ function parseLine(line: Uint8Array): unknown {
   const text = Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString('utf8').trim();
   if (text === '') return undefined;
   try {
-    return JSON.parse(text);
+    return fromJsonText(text);
   } catch (cause) {
     throw new FrameError(`read watch frame: ${text.length} characters that are no JSON`, { cause });
   }

@@ -1,3 +1,4 @@
+import { fromJsonText } from '@dure/api';
 import { isAbort } from '@dure/foundation';
 import { type Dispatcher, Pool } from 'undici';
 import { FrameError, jsonFrames } from './json-frames.ts';
@@ -209,7 +210,7 @@ class UndiciResponse implements TransportResponse {
   async json(): Promise<unknown> {
     try {
       const text = await this.#body.text();
-      return text === '' ? undefined : JSON.parse(text);
+      return text === '' ? undefined : fromJsonText(text);
     } catch (error) {
       throw this.#translate(error);
     }

@@ -1,4 +1,4 @@
-import type { Draft, KubeList, KubeObject, ResourceRef, WatchEvent } from '@dure/api';
+import { type Draft, type KubeList, type KubeObject, type ResourceRef, toJsonText, type WatchEvent } from '@dure/api';
 import { isAbort } from '@dure/foundation';
 import type { Client, DeleteQuery, ListQuery, ObjectKey, Patch, WatchQuery, WriteQuery } from './client.ts';
 import { collectionPath, objectPath, withQuery } from './resource-path.ts';
@@ -114,7 +114,7 @@ class RestClient implements Client {
     const request: TransportRequest =
       body === undefined
         ? { method, path, headers: this.#headers }
-        : { method, path, headers: { ...this.#headers, 'content-type': contentType }, body: Buffer.from(JSON.stringify(body)) };
+        : { method, path, headers: { ...this.#headers, 'content-type': contentType }, body: Buffer.from(toJsonText(body)) };
     const response = await this.#transport.send(request, signal);
     const answer = await bodyOf(response);
     if (response.status >= 400) throw statusErrorFrom(response.status, answer, { method, path, headers: response.headers });

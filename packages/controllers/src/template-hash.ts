@@ -1,3 +1,5 @@
+import { toJsonText } from '@dure/api';
+
 /** Letters that spell no words, the ones that generated names use. */
 const SAFE_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 const FNV_OFFSET = 0x811c9dc5;
@@ -8,7 +10,7 @@ const FNV_PRIME = 0x01000193;
  * `collisions` counts how often that was met and gives another name.
  */
 export function templateHash(value: unknown, collisions = 0): string {
-  let hash = fnv1a(FNV_OFFSET, Buffer.from(JSON.stringify(sorted(value))));
+  let hash = fnv1a(FNV_OFFSET, Buffer.from(toJsonText(sorted(value))));
   if (collisions > 0) hash = fnv1a(hash, Buffer.from(String(collisions)));
   return [...String(hash)].map((digit) => SAFE_LETTERS[digit.charCodeAt(0) % SAFE_LETTERS.length]).join('');
 }

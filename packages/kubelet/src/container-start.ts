@@ -133,7 +133,7 @@ async function postStart(deps: PodDeps, { pod, container, podIPs }: StartInput, 
     if (isAbort(error, signal)) throw error;
     events.record(pod, container, 'Warning', 'FailedPostStartHook', `PostStartHook failed: ${messageOf(error)}`);
     events.record(pod, container, 'Normal', 'Killing', `FailedPostStartHook`);
-    await runtime.stopContainer(containerId, (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
+    await runtime.stopContainer(containerId, Number(pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
     throw new ContainerStartFailure('PostStartHookError', messageOf(error), undefined, { cause: error });
   }
 }

@@ -32,7 +32,7 @@ export async function runHook(
     const headers = Object.fromEntries(httpHeaders.map(({ name, value }) => [name.toLowerCase(), value]));
     await call(url, { 'user-agent': 'kube-lifecycle/1.36', accept: '*/*', connection: 'close', ...headers }, signal);
   } else if (handler.sleep !== undefined) {
-    await clock.sleep(handler.sleep.seconds * 1000, signal);
+    await clock.sleep(Number(handler.sleep.seconds) * 1000, signal);
   } else {
     throw new Error('invalid handler: neither exec, httpGet nor sleep');
   }

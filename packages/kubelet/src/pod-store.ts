@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Pod } from '@dure/api';
+import { fromJsonText, type Pod, toJsonText } from '@dure/api';
 import { errnoCode, type Logger } from '@dure/foundation';
 
 /**
@@ -27,7 +27,7 @@ export class PodStore {
       containerID,
       state?.terminated?.exitCode,
     ]);
-    const desired = JSON.stringify({ metadata, spec: pod.spec, phase, runs });
+    const desired = toJsonText({ metadata, spec: pod.spec, phase, runs });
     // A Pod that is going needs no memory of what it should be.
     if (pod.metadata.deletionTimestamp !== undefined || this.#written.get(pod.metadata.uid) === desired) return;
     this.#written.set(pod.metadata.uid, desired);
@@ -46,7 +46,7 @@ export class PodStore {
     const found: Pod[] = [];
     for (const uid of uids) {
       try {
-        const pod = JSON.parse(await readFile(join(this.#dir, uid, 'pod.json'), 'utf8')) as Pod;
+        const pod = fromJsonText(await readFile(join(this.#dir, uid, 'pod.json'), 'utf8')) as Pod;
         if (pod.metadata.uid === uid) found.push(pod);
       } catch (error) {
         // Torn by a power cut, or never written: the API will tell.
@@ -60,7 +60,7 @@ export class PodStore {
     const directory = join(this.#dir, pod.metadata.uid);
     await mkdir(directory, { recursive: true, mode: 0o750 });
     const path = join(directory, 'pod.json');
-    await writeFile(`${path}.new`, JSON.stringify(pod), { mode: 0o600 });
+    await writeFile(`${path}.new`, toJsonText(pod), { mode: 0o600 });
     await rename(`${path}.new`, path);
     // The Pod was removed while this was being written.
     if (!this.#written.has(pod.metadata.uid)) await rm(directory, { recursive: true, force: true });

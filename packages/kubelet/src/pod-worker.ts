@@ -363,7 +363,7 @@ export class PodWorker {
         pod: this.#pod,
         container,
         containerId: stop.id,
-        graceMs: graceSeconds * 1000,
+        graceMs: Number(graceSeconds) * 1000,
         podIP: this.#podIPs(observed)[0] ?? '127.0.0.1',
         message: stop.message,
       },
@@ -413,7 +413,7 @@ export class PodWorker {
     const { activeDeadlineSeconds } = this.#pod.spec ?? {};
     const { startTime } = this.#deps.status.latest(this.#pod.metadata.uid) ?? {};
     if (activeDeadlineSeconds === undefined || startTime === undefined) return undefined;
-    return Date.parse(startTime) + activeDeadlineSeconds * 1000;
+    return Date.parse(startTime) + Number(activeDeadlineSeconds) * 1000;
   }
 
   #judgeDeadline(): void {
@@ -534,7 +534,7 @@ export class PodWorker {
   #grace(): number {
     if (this.#graceMs !== undefined) return this.#graceMs;
     const { deletionGracePeriodSeconds } = this.#pod.metadata;
-    return (deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
+    return Number(deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
   }
 
   /** A second deletion with a shorter grace period, or a forced one, shortens what is under way. */

@@ -69,7 +69,7 @@ export class NodeInfo {
     this.#allocatable = parseResources(allocatable);
     this.#podsMax = Number(allocatable?.pods ?? 0);
     this.#images = new Map(
-      (node.status?.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) => names.map((name) => [name, sizeBytes] as const)),
+      (node.status?.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) => names.map((name) => [name, Number(sizeBytes)] as const)),
     );
   }
 

@@ -10,6 +10,7 @@ import {
   type PodDisruptionBudget,
   podDisruptionBudgets,
   pods,
+  toJsonText,
 } from '@dure/api';
 import { type Client, type EventRecorder, type InformerFactory, referenceTo } from '@dure/client';
 import { type Clock, isAbort, type Logger, messageOf, type Random, rfc3339Seconds } from '@dure/foundation';
@@ -344,7 +345,7 @@ class DefaultScheduler implements Scheduler {
 }
 
 function nodeEvents(node: Node, old: Node): readonly ClusterEvent[] {
-  const differs = (of: (one: Node) => unknown): boolean => JSON.stringify(of(node)) !== JSON.stringify(of(old));
+  const differs = (of: (one: Node) => unknown): boolean => toJsonText(of(node)) !== toJsonText(of(old));
   const events: ClusterEvent[] = [];
   if (differs(({ status }) => status?.allocatable)) events.push('NodeAllocatable');
   if (!sameLabels(node.metadata.labels, old.metadata.labels)) events.push('NodeLabels');

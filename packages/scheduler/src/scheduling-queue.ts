@@ -1,3 +1,4 @@
+import { toJsonText } from '@dure/api';
 import { type Clock, retryDelayMs } from '@dure/foundation';
 import type { ClusterEvent } from './plugin.ts';
 import type { PodInfo } from './pod-info.ts';
@@ -182,5 +183,5 @@ function isGated({ pod }: PodInfo): boolean {
 /** Nothing changed that a plugin looks at: a status patch of our own must not wake a Pod. */
 function sameDemands(a: PodInfo, b: PodInfo): boolean {
   if (a.pod.metadata.resourceVersion === b.pod.metadata.resourceVersion) return true;
-  return JSON.stringify([a.pod.spec, a.labels]) === JSON.stringify([b.pod.spec, b.labels]);
+  return toJsonText([a.pod.spec, a.labels]) === toJsonText([b.pod.spec, b.labels]);
 }

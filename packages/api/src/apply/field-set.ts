@@ -3,7 +3,9 @@
  * list by its keys (`k:{"name":"web"}`), or an entry of a set by its value (`v:"x"`).
  * @see https://kubernetes.io/docs/reference/using-api/server-side-apply/ ; structured-merge-diff, `fieldpath`.
  */
+
 import type { Json, JsonObject } from '../definition.ts';
+import { fromJsonText, toJsonText } from '../json-text.ts';
 import { isJsonObject } from '../json-value.ts';
 
 /** One step in its serialized form. */
@@ -149,9 +151,9 @@ export function renderPath(path: readonly PathStep[]): string {
       if (step.startsWith('f:')) return `.${rest}`;
       if (step.startsWith('v:')) return `[=${rest}]`;
       if (step.startsWith('i:')) return `[${rest}]`;
-      const keys = JSON.parse(rest) as Record<string, Json>;
+      const keys = fromJsonText(rest) as Record<string, Json>;
       return `[${Object.entries(keys)
-        .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+        .map(([key, value]) => `${key}=${toJsonText(value)}`)
         .join(',')}]`;
     })
     .join('');

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../definition.ts';
+import { fromJsonText, toJsonText } from '../json-text.ts';
 import { isJsonObject, objectAt } from '../json-value.ts';
 import type { FieldSet } from './field-set.ts';
 import { MissingKeyError, type TypedSchema } from './typed-value.ts';
@@ -33,7 +34,7 @@ export function withLastApplied(object: JsonObject, applied: JsonObject): JsonOb
   if (annotationOf(object) === undefined) return object;
   const metadata = objectAt(object, 'metadata') ?? {};
   const { [ANNOTATION]: _old, ...annotations } = objectAt(metadata, 'annotations') ?? {};
-  const text = `${JSON.stringify(withoutBookkeeping(applied))}\n`;
+  const text = `${toJsonText(withoutBookkeeping(applied))}\n`;
   const kept = Buffer.byteLength(text) > ANNOTATION_BYTES_MAX ? annotations : { ...annotations, [ANNOTATION]: text };
   return { ...object, metadata: { ...metadata, annotations: kept } };
 }
@@ -45,7 +46,7 @@ function annotationOf(object: JsonObject): string | undefined {
 
 function parsed(text: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = fromJsonText(text);
     return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;

@@ -3,7 +3,9 @@
  * differs. Lists and maps are atomic, sets or associative as the schema says; without a word from it lists are atomic and maps
  * are not.
  */
+
 import type { Json, JsonObject, SchemaBook, SchemaNode } from '../definition.ts';
+import { toJsonText } from '../json-text.ts';
 import { cloneJson, equalJson, isJsonObject, own, setOwn } from '../json-value.ts';
 import { resolve } from '../schema/builtin-book.ts';
 import { FieldSet, type PathStep } from './field-set.ts';
@@ -198,7 +200,7 @@ export class TypedSchema {
 
   /** Entries of a set or an associative list with the steps that name them. */
   #items(list: readonly Json[], shape: Shape): readonly (readonly [PathStep, Json])[] {
-    if (this.#own(shape, 'x-kubernetes-list-type') === 'set') return list.map((item) => [`v:${JSON.stringify(item)}`, item]);
+    if (this.#own(shape, 'x-kubernetes-list-type') === 'set') return list.map((item) => [`v:${toJsonText(item)}`, item]);
     const keys = [...((this.#own(shape, 'x-kubernetes-list-map-keys') as readonly string[] | undefined) ?? [])].sort();
     const properties = this.#resolve(this.#itemShape(shape))?.properties ?? {};
     return list.map((item, index) => {
@@ -212,7 +214,7 @@ export class TypedSchema {
         }
         identity[key] = value;
       }
-      return [`k:${JSON.stringify(identity)}`, item];
+      return [`k:${toJsonText(identity)}`, item];
     });
   }
 

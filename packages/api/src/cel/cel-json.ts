@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../definition.ts';
+import { integerOf } from '../json-text.ts';
 import { setOwn } from '../json-value.ts';
 import { CelEvaluationError } from './cel-error.ts';
 import { showDuration, showTimestamp } from './cel-time.ts';
@@ -23,8 +24,7 @@ export function jsonOfValue(value: CelValue): Json {
   throw new CelEvaluationError('the value cannot be written as JSON');
 }
 
-function exactNumber(value: bigint): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new CelEvaluationError(`${value} cannot be written as JSON without loss`);
-  return number;
+function exactNumber(value: bigint): number | bigint {
+  if (BigInt.asIntN(64, value) !== value) throw new CelEvaluationError(`${value} cannot be written as JSON without loss`);
+  return integerOf(value);
 }

@@ -140,8 +140,9 @@ function metadataOf(metadata: JsonObject): CelMap {
   return new CelMap(entries);
 }
 
-function scalar(value: null | boolean | number | string, node: SchemaNode | undefined): CelValue {
-  if (typeof value === 'number') return node?.type !== 'number' && Number.isInteger(value) ? BigInt(value) : value;
+function scalar(value: null | boolean | number | bigint | string, node: SchemaNode | undefined): CelValue {
+  if (typeof value === 'bigint') return node?.type === 'number' ? Number(value) : value;
+  if (typeof value === 'number') return node?.type !== 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
   if (typeof value !== 'string' || node === undefined || node['x-kubernetes-int-or-string'] === true) return value;
   switch (node.format) {
     case 'byte':

@@ -173,7 +173,7 @@ export interface ValidatingAdmissionPolicySpec {
 
 /** admissionregistration.v1.ValidatingAdmissionPolicyStatus. */
 export interface ValidatingAdmissionPolicyStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly typeChecking?: TypeChecking;
   readonly conditions?: readonly Condition[];
 }

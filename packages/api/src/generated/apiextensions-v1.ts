@@ -30,7 +30,7 @@ export interface CustomResourceDefinitionCondition {
   readonly lastTransitionTime?: string;
   readonly reason?: string;
   readonly message?: string;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
 }
 
 /** apiextensions.v1.CustomResourceDefinitionNames. */
@@ -58,7 +58,7 @@ export interface CustomResourceDefinitionStatus {
   readonly conditions?: readonly CustomResourceDefinitionCondition[];
   readonly acceptedNames?: CustomResourceDefinitionNames;
   readonly storedVersions?: readonly string[];
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
 }
 
 /** apiextensions.v1.CustomResourceDefinitionVersion. */
@@ -119,16 +119,16 @@ export interface JSONSchemaProps {
   readonly exclusiveMaximum?: boolean;
   readonly minimum?: number;
   readonly exclusiveMinimum?: boolean;
-  readonly maxLength?: number;
-  readonly minLength?: number;
+  readonly maxLength?: number | bigint;
+  readonly minLength?: number | bigint;
   readonly pattern?: string;
-  readonly maxItems?: number;
-  readonly minItems?: number;
+  readonly maxItems?: number | bigint;
+  readonly minItems?: number | bigint;
   readonly uniqueItems?: boolean;
   readonly multipleOf?: number;
   readonly enum?: readonly JSON[];
-  readonly maxProperties?: number;
-  readonly minProperties?: number;
+  readonly maxProperties?: number | bigint;
+  readonly minProperties?: number | bigint;
   readonly required?: readonly string[];
   readonly items?: JSONSchemaPropsOrArray;
   readonly allOf?: readonly JSONSchemaProps[];

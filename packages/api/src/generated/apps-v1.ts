@@ -6,7 +6,7 @@ import type { LabelSelector } from './meta-v1.ts';
 /** apps.v1.ControllerRevision. */
 export interface ControllerRevision extends KubeObject {
   readonly data?: Readonly<Record<string, unknown>>;
-  readonly revision: number;
+  readonly revision: number | bigint;
 }
 
 /** apps.v1.DaemonSet. */
@@ -39,7 +39,7 @@ export interface DaemonSetStatus {
   readonly numberMisscheduled: number;
   readonly desiredNumberScheduled: number;
   readonly numberReady: number;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly updatedNumberScheduled?: number;
   readonly numberAvailable?: number;
   readonly numberUnavailable?: number;
@@ -83,7 +83,7 @@ export interface DeploymentSpec {
 
 /** apps.v1.DeploymentStatus. */
 export interface DeploymentStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly replicas?: number;
   readonly updatedReplicas?: number;
   readonly readyReplicas?: number;
@@ -129,7 +129,7 @@ export interface ReplicaSetStatus {
   readonly fullyLabeledReplicas?: number;
   readonly readyReplicas?: number;
   readonly availableReplicas?: number;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly conditions?: readonly ReplicaSetCondition[];
   readonly terminatingReplicas?: number;
 }
@@ -195,7 +195,7 @@ export interface StatefulSetSpec {
 
 /** apps.v1.StatefulSetStatus. */
 export interface StatefulSetStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly replicas: number;
   readonly readyReplicas?: number;
   readonly currentReplicas?: number;

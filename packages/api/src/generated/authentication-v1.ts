@@ -28,7 +28,7 @@ export interface TokenRequest extends KubeObject {
 /** authentication.v1.TokenRequestSpec. */
 export interface TokenRequestSpec {
   readonly audiences?: readonly string[];
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | bigint;
   readonly boundObjectRef?: BoundObjectReference;
 }
 

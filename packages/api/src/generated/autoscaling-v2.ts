@@ -82,7 +82,7 @@ export interface HorizontalPodAutoscalerSpec {
 
 /** autoscaling.v2.HorizontalPodAutoscalerStatus. */
 export interface HorizontalPodAutoscalerStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly lastScaleTime?: string;
   readonly currentReplicas?: number;
   readonly desiredReplicas: number;

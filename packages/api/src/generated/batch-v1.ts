@@ -13,7 +13,7 @@ export interface CronJob extends KubeObject {
 export interface CronJobSpec {
   readonly schedule: string;
   readonly timeZone?: string;
-  readonly startingDeadlineSeconds?: number;
+  readonly startingDeadlineSeconds?: number | bigint;
   readonly concurrencyPolicy?: 'Allow' | 'Forbid' | 'Replace';
   readonly suspend?: boolean;
   readonly jobTemplate: JobTemplateSpec;
@@ -48,7 +48,7 @@ export interface JobCondition {
 export interface JobSpec {
   readonly parallelism?: number;
   readonly completions?: number;
-  readonly activeDeadlineSeconds?: number;
+  readonly activeDeadlineSeconds?: number | bigint;
   readonly podFailurePolicy?: PodFailurePolicy;
   readonly successPolicy?: SuccessPolicy;
   readonly backoffLimit?: number;

@@ -234,7 +234,7 @@ export interface ContainerExtendedResourceRequest {
 /** core.v1.ContainerImage. */
 export interface ContainerImage {
   readonly names?: readonly string[];
-  readonly sizeBytes?: number;
+  readonly sizeBytes?: number | bigint;
 }
 
 /** core.v1.ContainerPort. */
@@ -662,9 +662,9 @@ export interface LimitRangeSpec {
 
 /** core.v1.LinuxContainerUser. */
 export interface LinuxContainerUser {
-  readonly uid: number;
-  readonly gid: number;
-  readonly supplementalGroups?: readonly number[];
+  readonly uid: number | bigint;
+  readonly gid: number | bigint;
+  readonly supplementalGroups?: readonly (number | bigint)[];
 }
 
 /** core.v1.LoadBalancerIngress. */
@@ -856,7 +856,7 @@ export interface NodeStatus {
 
 /** core.v1.NodeSwapStatus. */
 export interface NodeSwapStatus {
-  readonly capacity?: number;
+  readonly capacity?: number | bigint;
 }
 
 /** core.v1.NodeSystemInfo. */
@@ -1057,7 +1057,7 @@ export interface PodCondition {
   readonly lastTransitionTime?: string;
   readonly reason?: string;
   readonly message?: string;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
 }
 
 /** core.v1.PodDNSConfig. */
@@ -1103,11 +1103,11 @@ export interface PodLogOptions {
   readonly container?: string;
   readonly follow?: boolean;
   readonly previous?: boolean;
-  readonly sinceSeconds?: number;
+  readonly sinceSeconds?: number | bigint;
   readonly sinceTime?: string;
   readonly timestamps?: boolean;
-  readonly tailLines?: number;
-  readonly limitBytes?: number;
+  readonly tailLines?: number | bigint;
+  readonly limitBytes?: number | bigint;
   readonly insecureSkipTLSVerifyBackend?: boolean;
   readonly stream?: string;
 }
@@ -1163,12 +1163,12 @@ export interface PodSchedulingGroup {
 export interface PodSecurityContext {
   readonly seLinuxOptions?: SELinuxOptions;
   readonly windowsOptions?: WindowsSecurityContextOptions;
-  readonly runAsUser?: number;
-  readonly runAsGroup?: number;
+  readonly runAsUser?: number | bigint;
+  readonly runAsGroup?: number | bigint;
   readonly runAsNonRoot?: boolean;
-  readonly supplementalGroups?: readonly number[];
+  readonly supplementalGroups?: readonly (number | bigint)[];
   readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
-  readonly fsGroup?: number;
+  readonly fsGroup?: number | bigint;
   readonly sysctls?: readonly Sysctl[];
   readonly fsGroupChangePolicy?: 'OnRootMismatch' | 'Always';
   readonly seccompProfile?: SeccompProfile;
@@ -1183,8 +1183,8 @@ export interface PodSpec {
   readonly containers: readonly Container[];
   readonly ephemeralContainers?: readonly EphemeralContainer[];
   readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never';
-  readonly terminationGracePeriodSeconds?: number;
-  readonly activeDeadlineSeconds?: number;
+  readonly terminationGracePeriodSeconds?: number | bigint;
+  readonly activeDeadlineSeconds?: number | bigint;
   readonly dnsPolicy?: 'ClusterFirstWithHostNet' | 'ClusterFirst' | 'Default' | 'None';
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly serviceAccountName?: string;
@@ -1240,7 +1240,7 @@ export interface PodStatus {
   readonly ephemeralContainerStatuses?: readonly ContainerStatus[];
   readonly resize?: string;
   readonly resourceClaimStatuses?: readonly PodResourceClaimStatus[];
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly extendedResourceClaimStatus?: PodExtendedResourceClaimStatus;
   readonly allocatedResources?: Readonly<Record<string, string>>;
   readonly resources?: ResourceRequirements;
@@ -1294,7 +1294,7 @@ export interface Probe {
   readonly periodSeconds?: number;
   readonly successThreshold?: number;
   readonly failureThreshold?: number;
-  readonly terminationGracePeriodSeconds?: number;
+  readonly terminationGracePeriodSeconds?: number | bigint;
 }
 
 /** core.v1.ProjectedVolumeSource. */
@@ -1372,7 +1372,7 @@ export interface ReplicationControllerStatus {
   readonly fullyLabeledReplicas?: number;
   readonly readyReplicas?: number;
   readonly availableReplicas?: number;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly conditions?: readonly ReplicationControllerCondition[];
 }
 
@@ -1530,8 +1530,8 @@ export interface SecurityContext {
   readonly privileged?: boolean;
   readonly seLinuxOptions?: SELinuxOptions;
   readonly windowsOptions?: WindowsSecurityContextOptions;
-  readonly runAsUser?: number;
-  readonly runAsGroup?: number;
+  readonly runAsUser?: number | bigint;
+  readonly runAsGroup?: number | bigint;
   readonly runAsNonRoot?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly allowPrivilegeEscalation?: boolean;
@@ -1563,7 +1563,7 @@ export interface ServiceAccount extends KubeObject {
 /** core.v1.ServiceAccountTokenProjection. */
 export interface ServiceAccountTokenProjection {
   readonly audience?: string;
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | bigint;
   readonly path: string;
 }
 
@@ -1621,7 +1621,7 @@ export interface SessionAffinityConfig {
 
 /** core.v1.SleepAction. */
 export interface SleepAction {
-  readonly seconds: number;
+  readonly seconds: number | bigint;
 }
 
 /** core.v1.StorageOSPersistentVolumeSource. */
@@ -1668,7 +1668,7 @@ export interface Toleration {
   readonly operator?: 'Exists' | 'Equal';
   readonly value?: string;
   readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
-  readonly tolerationSeconds?: number;
+  readonly tolerationSeconds?: number | bigint;
 }
 
 /** core.v1.TopologySelectorLabelRequirement. */

@@ -52,7 +52,7 @@ export interface APIVersions {
 export interface Condition {
   readonly type: string;
   readonly status: string;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly lastTransitionTime: string;
   readonly reason: string;
   readonly message: string;
@@ -62,7 +62,7 @@ export interface Condition {
 export interface DeleteOptions {
   readonly kind?: string;
   readonly apiVersion?: string;
-  readonly gracePeriodSeconds?: number;
+  readonly gracePeriodSeconds?: number | bigint;
   readonly preconditions?: Preconditions;
   readonly orphanDependents?: boolean;
   readonly propagationPolicy?: string;

@@ -23,7 +23,7 @@ export interface PodDisruptionBudgetSpec {
 
 /** policy.v1.PodDisruptionBudgetStatus. */
 export interface PodDisruptionBudgetStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly disruptedPods?: Readonly<Record<string, string>>;
   readonly disruptionsAllowed?: number;
   readonly currentHealthy?: number;

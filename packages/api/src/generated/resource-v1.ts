@@ -88,11 +88,11 @@ export interface DeviceAllocationResult {
 
 /** resource.v1.DeviceAttribute. */
 export interface DeviceAttribute {
-  readonly int?: number;
+  readonly int?: number | bigint;
   readonly bool?: boolean;
   readonly string?: string;
   readonly version?: string;
-  readonly ints?: readonly number[];
+  readonly ints?: readonly (number | bigint)[];
   readonly bools?: readonly boolean[];
   readonly strings?: readonly string[];
   readonly versions?: readonly string[];
@@ -179,7 +179,7 @@ export interface DeviceSubRequest {
   readonly deviceClassName: string;
   readonly selectors?: readonly DeviceSelector[];
   readonly allocationMode?: string;
-  readonly count?: number;
+  readonly count?: number | bigint;
   readonly tolerations?: readonly DeviceToleration[];
   readonly capacity?: CapacityRequirements;
 }
@@ -198,7 +198,7 @@ export interface DeviceToleration {
   readonly operator?: string;
   readonly value?: string;
   readonly effect?: string;
-  readonly tolerationSeconds?: number;
+  readonly tolerationSeconds?: number | bigint;
 }
 
 /** resource.v1.ExactDeviceRequest. */
@@ -206,7 +206,7 @@ export interface ExactDeviceRequest {
   readonly deviceClassName: string;
   readonly selectors?: readonly DeviceSelector[];
   readonly allocationMode?: string;
-  readonly count?: number;
+  readonly count?: number | bigint;
   readonly adminAccess?: boolean;
   readonly tolerations?: readonly DeviceToleration[];
   readonly capacity?: CapacityRequirements;
@@ -271,8 +271,8 @@ export interface ResourceClaimTemplateSpec {
 /** resource.v1.ResourcePool. */
 export interface ResourcePool {
   readonly name: string;
-  readonly generation: number;
-  readonly resourceSliceCount: number;
+  readonly generation: number | bigint;
+  readonly resourceSliceCount: number | bigint;
 }
 
 /** resource.v1.ResourceSlice. */

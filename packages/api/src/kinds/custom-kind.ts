@@ -14,6 +14,7 @@ import type {
 import { type FieldErrorReason, invalid } from '../field-error.ts';
 import { formatAge } from '../human-duration.ts';
 import { type JsonPath, parseJsonPath } from '../json-path.ts';
+import { toJsonText } from '../json-text.ts';
 import { cloneJson, objectAt, objectsAt, own, semanticEqual, stringAt, stringsAt, trueAt, valueAt } from '../json-value.ts';
 import { completeStructural } from '../schema/structural.ts';
 import { validateNode, validateStructural } from '../schema/structural-validation.ts';
@@ -183,18 +184,18 @@ function columnOf(column: JsonObject): TableColumn {
 }
 
 /** What is absent or of another type than the column is printed as nothing. */
-function cell(value: Json | undefined, type: TableColumn['type'], nowMs: number): string | number | boolean | null {
+function cell(value: Json | undefined, type: TableColumn['type'], nowMs: number): string | number | bigint | boolean | null {
   if (value === undefined || value === null) return null;
   switch (type) {
     case 'integer':
     case 'number':
-      return typeof value === 'number' ? (type === 'integer' ? Math.trunc(value) : value) : null;
+      return typeof value === 'number' ? (type === 'integer' ? Math.trunc(value) : value) : typeof value === 'bigint' ? value : null;
     case 'boolean':
       return typeof value === 'boolean' ? value : null;
     case 'date':
       return typeof value === 'string' ? formatAge(value, nowMs) : null;
     case 'string':
-      return typeof value === 'object' ? JSON.stringify(value) : String(value);
+      return typeof value === 'object' ? toJsonText(value) : String(value);
     default:
       return type satisfies never;
   }

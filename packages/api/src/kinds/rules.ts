@@ -1,7 +1,7 @@
 /** Checks that many kinds' validations share: each gives the faults of one field. */
 import type { Json, JsonObject } from '../definition.ts';
 import { type FieldError, invalid, notSupported, required } from '../field-error.ts';
-import { own, semanticEqual, stringAt } from '../json-value.ts';
+import { isNumeric, own, semanticEqual, stringAt } from '../json-value.ts';
 import { checkPortName, checkPortNumber, checkRange } from '../name-syntax.ts';
 
 export type Check = (value: string) => string[];
@@ -33,12 +33,12 @@ export function oneOf(object: JsonObject, field: string, path: string, allowed: 
 
 export function nonNegative(object: JsonObject, field: string, path: string): FieldError[] {
   const value = own(object, field);
-  return typeof value === 'number' && value < 0 ? [invalid(`${path}.${field}`, value, 'must be greater than or equal to 0')] : [];
+  return isNumeric(value) && value < 0 ? [invalid(`${path}.${field}`, value, 'must be greater than or equal to 0')] : [];
 }
 
 export function inRange(object: JsonObject, field: string, path: string, min: number, max: number): FieldError[] {
   const value = own(object, field);
-  if (typeof value !== 'number') return [];
+  if (!isNumeric(value)) return [];
   return checkRange(value, min, max).map((fault) => invalid(`${path}.${field}`, value, fault));
 }
 

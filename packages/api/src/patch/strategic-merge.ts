@@ -2,7 +2,9 @@
  * Strategic merge patch: lists merge by a key that the schema names, and directives in the patch delete, replace and order.
  * @see https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
  */
+
 import type { Json, JsonObject, SchemaBook, SchemaNode } from '../definition.ts';
+import { toJsonText } from '../json-text.ts';
 import { cloneJson, equalJson, isJsonObject, own, setOwn } from '../json-value.ts';
 import { resolve } from '../schema/builtin-book.ts';
 
@@ -104,7 +106,7 @@ class Merger {
       return { merged, items, replaced: false };
     }
     const objects = patch.map((item) => {
-      if (!isJsonObject(item)) throw new StrategicMergeError(`${key}: cannot merge ${JSON.stringify(item)} into a list of objects`);
+      if (!isJsonObject(item)) throw new StrategicMergeError(`${key}: cannot merge ${toJsonText(item)} into a list of objects`);
       return item;
     });
     if (objects.some((item) => own(item, PATCH) === 'replace')) {
@@ -155,7 +157,7 @@ class Merger {
     if (keys === undefined) return;
     if (!Array.isArray(keys)) throw new StrategicMergeError(`${RETAIN_KEYS} must be a list`);
     const stray = Object.keys(patch).find((key) => !key.startsWith('$') && patch[key] !== null && !keys.includes(key));
-    if (stray !== undefined) throw new StrategicMergeError(`key ${JSON.stringify(stray)} of the patch is not in ${RETAIN_KEYS}`);
+    if (stray !== undefined) throw new StrategicMergeError(`key ${toJsonText(stray)} of the patch is not in ${RETAIN_KEYS}`);
     for (const key of Object.keys(result)) if (!keys.includes(key)) delete result[key];
   }
 
@@ -191,7 +193,7 @@ function strategyOf(field: Shape): 'merge' | 'replace' | undefined {
 function keyOf(item: JsonObject, mergeKey: string): Json {
   const id = own(item, mergeKey);
   if (id === undefined || id === null) {
-    throw new StrategicMergeError(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+    throw new StrategicMergeError(`map: ${toJsonText(item)} does not contain declared merge key: ${mergeKey}`);
   }
   return id;
 }

@@ -5,7 +5,7 @@
  */
 import type { Json, JsonObject, SchemaBook, SchemaNode } from '../definition.ts';
 import { formatGoDuration, parseGoDurationMs } from '../go-duration.ts';
-import { cloneJson, isJsonObject, own, setOwn } from '../json-value.ts';
+import { cloneJson, isJsonObject, isNumeric, own, setOwn } from '../json-value.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
 import { quoted } from '../quoted.ts';
 import { resolve } from './builtin-book.ts';
@@ -82,8 +82,8 @@ class Decoder {
         return value;
       case 'integer':
       case 'number':
-        if (typeof value !== 'number' || (node.type === 'integer' && !fits(value, node.format))) throw this.#mismatch(value, node, place);
-        return value;
+        if (!isNumeric(value) || (node.type === 'integer' && !fits(value, node.format))) throw this.#mismatch(value, node, place);
+        return node.type === 'number' ? Number(value) : value;
       default:
         return node.type satisfies never;
     }
@@ -173,9 +173,7 @@ class Decoder {
 
   #intOrString(value: Json): Json {
     if (typeof value === 'string' || (typeof value === 'number' && fits(value, 'int32'))) return value;
-    throw new DecodeError(
-      `json: cannot unmarshal ${jsonTypeOf(value)} into Go value of type ${typeof value === 'number' ? 'int32' : 'string'}`,
-    );
+    throw new DecodeError(`json: cannot unmarshal ${jsonTypeOf(value)} into Go value of type ${isNumeric(value) ? 'int32' : 'string'}`);
   }
 
   #mismatch(value: Json, node: SchemaNode, place: Place): DecodeError {
@@ -184,9 +182,10 @@ class Decoder {
   }
 }
 
-function fits(value: number, format: string | undefined): boolean {
+function fits(value: number | bigint, format: string | undefined): boolean {
+  if (typeof value === 'bigint') return format === 'int64';
   if (!Number.isInteger(value)) return false;
-  // Beyond 2^53 the number is not the one that was sent, and would be written as one that typed clients cannot read.
+  // What 64 bits hold beyond 2^53 is a bigint: such a number is larger, or was written with an exponent.
   return format === 'int64' ? Number.isSafeInteger(value) : value >= -(2 ** 31) && value < 2 ** 31;
 }
 
@@ -222,7 +221,7 @@ function canonicalDuration(value: Json): string {
 }
 
 function quantity(value: Json): string {
-  const text = typeof value === 'number' ? String(value) : value;
+  const text = isNumeric(value) ? String(value) : value;
   if (typeof text !== 'string')
     throw new DecodeError(
       new QuantityError(`quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`).message,
@@ -238,6 +237,7 @@ function quantity(value: Json): string {
 function jsonTypeOf(value: Json): string {
   if (Array.isArray(value)) return 'array';
   if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? 'number' : `number ${value}`;
+  if (typeof value === 'bigint') return `number ${value}`;
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }
 

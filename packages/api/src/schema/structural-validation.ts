@@ -3,7 +3,8 @@ import { RE2JS } from 're2js';
 import { parseCidr, parseIP } from '../address-syntax.ts';
 import type { Json, JsonObject, SchemaNode } from '../definition.ts';
 import { type FieldError, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '../field-error.ts';
-import { equalJson, isJsonObject, own } from '../json-value.ts';
+import { toJsonText } from '../json-text.ts';
+import { equalJson, isJsonObject, isNumeric, own } from '../json-value.ts';
 import { validateObjectMeta } from '../object-meta-validation.ts';
 import { quoted } from '../quoted.ts';
 import { childNode } from './structural.ts';
@@ -65,11 +66,11 @@ class Validation {
   #value(value: Json, node: SchemaNode, path: string, old: Json | undefined): FieldError[] {
     const errors: FieldError[] = [];
     if (node.enum !== undefined && !node.enum.some((allowed) => equalJson(allowed, value))) {
-      const allowed = node.enum.map((one) => (typeof one === 'string' ? one : JSON.stringify(one)));
+      const allowed = node.enum.map((one) => (typeof one === 'string' ? one : toJsonText(one)));
       errors.push(notSupported(path, value, allowed));
     }
     if (typeof value === 'string') errors.push(...this.#string(value, node, path));
-    else if (typeof value === 'number') errors.push(...validateNumber(value, node, path));
+    else if (isNumeric(value)) errors.push(...validateNumber(value, node, path));
     else if (Array.isArray(value)) errors.push(...this.#list(value, node, path, old));
     else if (isJsonObject(value)) errors.push(...this.#map(value, node, path, old));
     return errors;
@@ -194,7 +195,7 @@ function wrongType(actual: string, wanted: string, path: string): FieldError {
   return typeInvalid(path, actual, `${path} in body must be of type ${wanted}: ${quoted(actual)}`);
 }
 
-function validateNumber(value: number, node: SchemaNode, path: string): FieldError[] {
+function validateNumber(value: number | bigint, node: SchemaNode, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const fail = (rule: string) => errors.push(invalid(path, value, `${path} in body should be ${rule}`));
   if (node.maximum !== undefined && (node.exclusiveMaximum === true ? value >= node.maximum : value > node.maximum)) {
@@ -203,10 +204,15 @@ function validateNumber(value: number, node: SchemaNode, path: string): FieldErr
   if (node.minimum !== undefined && (node.exclusiveMinimum === true ? value <= node.minimum : value < node.minimum)) {
     fail(`greater than ${node.exclusiveMinimum === true ? '' : 'or equal to '}${node.minimum}`);
   }
-  if (node.multipleOf !== undefined && !Number.isInteger(value / node.multipleOf)) fail(`a multiple of ${node.multipleOf}`);
+  if (node.multipleOf !== undefined && !isMultiple(value, node.multipleOf)) fail(`a multiple of ${node.multipleOf}`);
   const bits = node.format === 'int32' ? 31 : undefined;
   if (bits !== undefined && (value < -(2 ** bits) || value >= 2 ** bits)) fail(`of type int32`);
   return errors;
+}
+
+function isMultiple(value: number | bigint, of: number): boolean {
+  if (typeof value === 'bigint' && Number.isInteger(of) && of !== 0) return value % BigInt(of) === 0n;
+  return Number.isInteger(Number(value) / of);
 }
 
 /** Sets and associative lists have no entry twice. */
@@ -218,7 +224,7 @@ function duplicates(value: readonly Json[], node: SchemaNode, path: string): Fie
   const errors: FieldError[] = [];
   for (const [index, item] of value.entries()) {
     const identity = type === 'set' || !isJsonObject(item) ? item : (keys ?? []).map((key) => own(item, key) ?? null);
-    const text = JSON.stringify(identity);
+    const text = toJsonText(identity);
     if (seen.has(text))
       errors.push({ reason: 'FieldValueDuplicate', field: `${path}[${index}]`, message: `Duplicate value: ${shownIdentity(item, keys)}` });
     seen.add(text);
@@ -227,8 +233,8 @@ function duplicates(value: readonly Json[], node: SchemaNode, path: string): Fie
 }
 
 function shownIdentity(item: Json, keys: readonly string[] | undefined): string {
-  if (!isJsonObject(item) || keys === undefined) return typeof item === 'string' ? quoted(item) : JSON.stringify(item);
-  return JSON.stringify(Object.fromEntries(keys.map((key) => [key, own(item, key) ?? null])));
+  if (!isJsonObject(item) || keys === undefined) return typeof item === 'string' ? quoted(item) : toJsonText(item);
+  return toJsonText(Object.fromEntries(keys.map((key) => [key, own(item, key) ?? null])));
 }
 
 const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
@@ -248,6 +254,7 @@ const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
 
 function typeOf(value: Json): string {
   if (Array.isArray(value)) return 'array';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  // Doubles beyond 2^53 count as integers nowhere: what 64 bits hold is a bigint.
+  if (isNumeric(value)) return typeof value === 'bigint' || Number.isSafeInteger(value) ? 'integer' : 'number';
   return typeof value;
 }

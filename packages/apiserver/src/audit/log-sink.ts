@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs
 import { basename, dirname, extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { toJsonText } from '@dure/api';
 import { type Clock, errnoCode, type Logger, messageOf } from '@dure/foundation';
 import type { AuditEvent, AuditSink } from './audit-event.ts';
 
@@ -39,7 +40,7 @@ export class LogSink implements AuditSink {
   }
 
   record(event: AuditEvent): void {
-    const line = Buffer.from(`${JSON.stringify(event)}\n`);
+    const line = Buffer.from(`${toJsonText(event)}\n`);
     if (this.#waitingBytes + line.length > WAITING_BYTES_MAX) {
       this.#lost += 1;
       return;

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, rootCertificates } from 'node:tls';
-import { genericStatus, isNotFound, statusFrom } from '@dure/api';
+import { fromJsonText, genericStatus, isNotFound, statusFrom, toJsonText } from '@dure/api';
 import { type Clock, errnoCode, messageOf, type Random } from '@dure/foundation';
 import { Agent, type buildConnector, type Dispatcher } from 'undici';
 import type { PodDialer } from '../contract/node-dialer.ts';
@@ -121,7 +121,7 @@ export function webhookClient(deps: WebhookClientDeps): WebhookClient {
       );
       const until = AbortSignal.any([signal, deadline.signal]);
       try {
-        const response = await answered(agentFor(target, url), url, target.credentials?.bearerToken, JSON.stringify(body), until);
+        const response = await answered(agentFor(target, url), url, target.credentials?.bearerToken, toJsonText(body), until);
         const text = await textOf(response.body, answerBytesMax);
         if (response.statusCode < 200 || response.statusCode > 299) throw refusal(response.statusCode, text);
         return decoded(text);
@@ -252,7 +252,7 @@ async function textOf(body: Dispatcher.ResponseData['body'], max: number): Promi
 
 function decoded(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return fromJsonText(text);
   } catch (cause) {
     throw new WebhookCallError('unreadable', `couldn't get version/kind; json parse error: ${messageOf(cause)}`, { cause });
   }

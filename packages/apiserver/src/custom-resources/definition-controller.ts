@@ -9,6 +9,7 @@ import {
   StatusError,
   stringAt,
   stringsAt,
+  toJsonText,
 } from '@dure/api';
 import { type Clock, isAbort, type Logger, messageOf, type Random, rfc3339Seconds } from '@dure/foundation';
 import type { Store } from '@dure/store';
@@ -137,12 +138,7 @@ export class DefinitionController {
   #serve(name: string, definition: JsonObject): void {
     const { kinds, log } = this.#deps;
     const going = metaText(definition, 'deletionTimestamp') !== '';
-    const made = JSON.stringify([
-      metaText(definition, 'uid'),
-      definition.spec,
-      objectAt(definition, 'status', 'acceptedNames') ?? {},
-      going,
-    ]);
+    const made = toJsonText([metaText(definition, 'uid'), definition.spec, objectAt(definition, 'status', 'acceptedNames') ?? {}, going]);
     if (this.#served.get(name)?.made === made) return;
     try {
       const kind = withConversion(kindFromCustomResource(definition), definition, this.#deps);

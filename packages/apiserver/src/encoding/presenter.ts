@@ -1,4 +1,4 @@
-import { type JsonObject, joinApiVersion, type KubeObject, type ServedKind } from '@dure/api';
+import { type JsonObject, joinApiVersion, type KubeObject, type ServedKind, toJsonText } from '@dure/api';
 import type { Clock } from '@dure/foundation';
 import type { Encodable, Pieces } from '../http/exchange.ts';
 import { fromStorage } from '../registry/conversion.ts';
@@ -65,7 +65,7 @@ export class Presenter {
     if (!isPlainJson(form)) return this.#listOf(objects(), metadata, show);
     const pieces = (): Pieces =>
       listPieces(
-        JSON.stringify(listObject(show.kind, metadata, [])).slice(0, -2),
+        toJsonText(listObject(show.kind, metadata, [])).slice(0, -2),
         result.objects.map((stored) => (isShownAsStored(show.kind, stored) ? stored : this.#json(stored, show.kind))),
       );
     return {
@@ -119,7 +119,7 @@ export class Presenter {
       bytes: () => {
         if (form.format === 'protobuf') return this.#deps.protobuf.encodeFrame(type, object);
         if (form.format === 'yaml') return Buffer.from(`---\n${renderYaml({ type, object })}`);
-        return Buffer.concat([Buffer.from(JSON.stringify({ type, object })), NEWLINE]);
+        return Buffer.concat([Buffer.from(toJsonText({ type, object })), NEWLINE]);
       },
     };
   }
@@ -171,16 +171,16 @@ export class Presenter {
   #json(stored: StoredObject, kind: ServedKind): Uint8Array {
     const { definition, version } = kind;
     if (isShownAsStored(kind, stored)) return spliceRevision(stored.stored, stored.revision);
-    if (version.complete !== undefined) return Buffer.from(JSON.stringify(this.#object(stored, kind)));
+    if (version.complete !== undefined) return Buffer.from(toJsonText(this.#object(stored, kind)));
     return this.#deps.encodings.get(stored, `${definition.group}/${version.name}`, () =>
-      Buffer.from(JSON.stringify(this.#object(stored, kind))),
+      Buffer.from(toJsonText(this.#object(stored, kind))),
     );
   }
 
   #encode(value: JsonObject | KubeObject, form: OutputForm): Uint8Array {
     switch (form.format) {
       case 'json':
-        return Buffer.from(`${form.pretty ? JSON.stringify(value, null, 2) : JSON.stringify(value)}\n`);
+        return Buffer.from(`${form.pretty ? toJsonText(value, 2) : toJsonText(value)}\n`);
       case 'yaml':
         return Buffer.from(renderYaml(value));
       case 'protobuf':

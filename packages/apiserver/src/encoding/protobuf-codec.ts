@@ -1,4 +1,4 @@
-import { formatGoDuration, type Json, type JsonObject, parseGoDurationMs } from '@dure/api';
+import { formatGoDuration, fromJsonText, integerOf, type Json, type JsonObject, parseGoDurationMs, toJsonText } from '@dure/api';
 import protobuf from 'protobufjs/minimal.js';
 import { type FieldType, MessageBook, type MessageField, messageOf } from './protobuf-facts.ts';
 
@@ -194,7 +194,7 @@ class Decoder {
       case 'bytes':
         return Buffer.from(reader.bytes()).toString('base64');
       case 'varint':
-        return toNumber(reader.int64());
+        return integerFrom(reader.int64());
       case 'double':
         return reader.double();
       case 'float':
@@ -233,7 +233,7 @@ class Decoder {
       case 'apiextensions.v1.JSON': {
         const raw = this.message(name, reader, depth + 1)[RAW_FIELDS[name]];
         if (typeof raw !== 'string' || raw === '') return undefined;
-        return JSON.parse(Buffer.from(raw, 'base64').toString('utf8')) as Json;
+        return fromJsonText(Buffer.from(raw, 'base64').toString('utf8')) as Json;
       }
       case 'apiextensions.v1.JSONSchemaPropsOrArray': {
         const { schema, jSONSchemas } = this.message(name, reader, depth + 1);
@@ -299,7 +299,7 @@ class Encoder {
         writer.uint32((number << 3) | VARINT).bool(value === true);
         return;
       case 'varint':
-        writer.uint32((number << 3) | VARINT).int64(Number(value));
+        writer.uint32((number << 3) | VARINT).int64(typeof value === 'bigint' ? String(value) : Number(value));
         return;
       case 'double':
         writer.uint32((number << 3) | FIXED64).double(Number(value));
@@ -331,7 +331,7 @@ class Encoder {
       case 'meta.v1.FieldsV1':
       case 'runtime.RawExtension':
       case 'apiextensions.v1.JSON':
-        return this.message(name, { [RAW_FIELDS[name]]: Buffer.from(JSON.stringify(value)).toString('base64') });
+        return this.message(name, { [RAW_FIELDS[name]]: Buffer.from(toJsonText(value)).toString('base64') });
       case 'apiextensions.v1.JSONSchemaPropsOrArray':
         return this.message(name, Array.isArray(value) ? { jSONSchemas: value } : { schema: value });
       case 'apiextensions.v1.JSONSchemaPropsOrBool':
@@ -360,8 +360,11 @@ function wireOf(type: FieldType): number {
   }
 }
 
-function toNumber(value: unknown): number {
-  return typeof value === 'number' ? value : Number(String(value));
+/** @param value What the library makes of 64 bits: an object that prints as the integer. */
+function integerFrom(value: unknown): number | bigint {
+  const digits = String(value);
+  const number = Number(digits);
+  return Number.isSafeInteger(number) ? number : integerOf(digits);
 }
 
 function isZero(value: Json): boolean {

@@ -44,7 +44,7 @@ export function partialMetadata(object: KubeObject, version: string): JsonObject
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata as unknown as JsonObject };
 }
 
-function cellOf(column: TableColumn, object: KubeObject, nowMs: number): string | number | boolean | null {
+function cellOf(column: TableColumn, object: KubeObject, nowMs: number): string | number | bigint | boolean | null {
   // A stored object may be older than today's validation; one odd field must not cost the whole list.
   try {
     const value = column.value(object as unknown as JsonObject, nowMs);

@@ -1,4 +1,15 @@
-import { boolYaml11Tag, CORE_SCHEMA, dump, load, mergeTag, YAMLException } from 'js-yaml';
+import { fromJsonText, integerOf, toJsonText } from '@dure/api';
+import {
+  boolYaml11Tag,
+  CORE_SCHEMA,
+  DUMP_SCHEMA,
+  dump,
+  intCoreTag,
+  load,
+  mergeTag,
+  type ScalarTagDefinition,
+  YAMLException,
+} from 'js-yaml';
 import { duplicateKeys, parseJson } from './json-text.ts';
 
 /** The text is not YAML, several documents, or grows beyond bounds when its aliases are followed. */
@@ -7,8 +18,21 @@ export class YamlTextError extends Error {
   readonly code = 'YAML_MALFORMED';
 }
 
+const readInteger: ScalarTagDefinition<number | bigint> = {
+  ...intCoreTag,
+  resolve(source, isExplicit, tagName) {
+    const value = intCoreTag.resolve(source, isExplicit, tagName);
+    return typeof value !== 'number' || Number.isSafeInteger(value) ? value : wideInteger(source);
+  },
+};
 /** `yes` and `on` are booleans and `<<` merges, as kubectl reads YAML; dates stay strings. */
-const SCHEMA = CORE_SCHEMA.withTags([boolYaml11Tag, mergeTag]);
+const SCHEMA = CORE_SCHEMA.withTags([boolYaml11Tag, readInteger, mergeTag]);
+const plainInteger = DUMP_SCHEMA.tags.find((tag): tag is ScalarTagDefinition => tag.tagName === intCoreTag.tagName) ?? intCoreTag;
+const WRITTEN = DUMP_SCHEMA.withTags({
+  ...plainInteger,
+  identify: (data) => typeof data === 'bigint' || plainInteger.identify(data),
+  represent: (data) => (typeof data === 'bigint' ? String(data) : plainInteger.represent(data)),
+});
 /** A body of 3 MiB has far fewer; more means that aliases multiply. */
 const NODES_MAX = 2_000_000;
 const DEPTH_MAX = 128;
@@ -25,7 +49,7 @@ export function parseYaml(text: string): unknown {
   }
   assertBounded(value);
   // Aliases share nodes; writers of the object must not meet the same one twice.
-  return JSON.parse(JSON.stringify(value ?? null)) as unknown;
+  return fromJsonText(toJsonText(value ?? null));
 }
 
 /** The first key that a map of `text` holds twice, in the words of upstream's decoder; `undefined` if there is none. @param text Known to parse. */
@@ -47,7 +71,7 @@ export function repeatedYamlKey(text: string): string | undefined {
 
 /** `value` as YAML with sorted keys, as upstream writes it. */
 export function renderYaml(value: unknown): string {
-  return dump(value, { sortKeys: true, noRefs: true, lineWidth: -1 });
+  return dump(value, { schema: WRITTEN, sortKeys: true, noRefs: true, lineWidth: -1 });
 }
 
 /** Most of what comes as YAML is JSON, which clients write and YAML includes: reading it as such takes a tenth of the time. */
@@ -58,6 +82,13 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined; // YAML in JSON's brackets, or neither: the other parser says what is wrong.
   }
+}
+
+/** @param source Decimal, or with `0x`, `0o` or `0b` behind the sign. */
+function wideInteger(source: string): number | bigint {
+  const [, sign, digits = ''] = /^([-+]?)(.*)$/.exec(source) ?? [];
+  const value = BigInt(digits);
+  return integerOf(sign === '-' ? -value : value);
 }
 
 function assertBounded(root: unknown): void {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { fromJsonText, toJsonText } from '@dure/api';
 import type { PeerCertificate } from '../contract/authenticator.ts';
 import type { UserInfo } from '../contract/user.ts';
 import type { Feed } from '../watch/feed.ts';
@@ -74,12 +75,12 @@ export type RequestHandler = (request: ApiRequest) => Promise<ApiResponse>;
 
 /** A document whose bytes exist already. */
 export function encodedDocument(bytes: Uint8Array): Encodable {
-  return { bytes: () => bytes, value: () => JSON.parse(Buffer.from(bytes).toString('utf8')) };
+  return { bytes: () => bytes, value: () => fromJsonText(Buffer.from(bytes).toString('utf8')) };
 }
 
 /** A document that is encoded as JSON when asked. */
 export function jsonDocument(value: unknown): Encodable {
-  return { value: () => value, bytes: () => Buffer.from(`${JSON.stringify(value)}\n`) };
+  return { value: () => value, bytes: () => Buffer.from(`${toJsonText(value)}\n`) };
 }
 
 /** A plain text answer. */

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { fromJsonText } from '@dure/api';
 import type { UserInfo } from '../contract/user.ts';
 import { iterate } from '../watch/feed.ts';
 import type { ApiResponse, RequestHandler } from './exchange.ts';
@@ -63,9 +64,9 @@ async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<unk
   for await (const chunk of chunks) {
     const lines = `${held}${decoder.decode(chunk, { stream: true })}`.split('\n');
     held = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') yield JSON.parse(line);
+    for (const line of lines) if (line.trim() !== '') yield fromJsonText(line);
   }
-  if (held.trim() !== '') yield JSON.parse(held);
+  if (held.trim() !== '') yield fromJsonText(held);
 }
 
 /**
@@ -106,7 +107,7 @@ function answer({ status, headers, body }: ApiResponse, release: () => void): In
       } finally {
         release();
       }
-      return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+      return fromJsonText(Buffer.concat(chunks).toString('utf8')) as unknown;
     },
     async *frames() {
       try {

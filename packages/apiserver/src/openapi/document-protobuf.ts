@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '@dure/api';
+import { isJsonObject, isNumeric, type Json, type JsonObject } from '@dure/api';
 import {
   any,
   choice,
@@ -172,7 +172,7 @@ function schemaNode(writer: WireWriter, schema: JsonObject): void {
 
 /** The form has no words for defaults that are lists or objects. */
 function scalar(writer: WireWriter, number: number, value: Json | undefined): void {
-  if (typeof value === 'number') message(writer, number, (inner) => double(inner, 1, value));
+  if (isNumeric(value)) message(writer, number, (inner) => double(inner, 1, Number(value)));
   else if (typeof value === 'boolean') message(writer, number, (inner) => choice(inner, 2, value));
   else if (typeof value === 'string') message(writer, number, (inner) => text(inner, 3, value));
 }

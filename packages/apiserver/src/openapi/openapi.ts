@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type JsonObject, joinApiVersion, type KindRegistry, type SchemaBook } from '@dure/api';
+import { type JsonObject, joinApiVersion, type KindRegistry, type SchemaBook, toJsonText } from '@dure/api';
 import { parseAccept } from '../encoding/media-type.ts';
 import { type ApiResponse, encodedDocument, jsonResponse } from '../http/exchange.ts';
 import type { PathHandler } from '../request/call.ts';
@@ -42,7 +42,7 @@ export class OpenApi {
 
   /** Swagger 2.0 of everything. */
   v2(): Rendered {
-    return this.#keep('v2', () => Buffer.from(JSON.stringify(this.#swagger())));
+    return this.#keep('v2', () => Buffer.from(toJsonText(this.#swagger())));
   }
 
   /** The same in the form that Go clients ask for. */
@@ -53,7 +53,7 @@ export class OpenApi {
   /** One group version, by its path (`api/v1`, `apis/apps/v1`). */
   v3(path: string): Rendered | undefined {
     const document = this.#document(path);
-    return document === undefined ? undefined : this.#keep(path, () => Buffer.from(JSON.stringify(document())));
+    return document === undefined ? undefined : this.#keep(path, () => Buffer.from(toJsonText(document())));
   }
 
   /** The same as protobuf. It is the same document, and so has the same hash. */

@@ -1,8 +1,8 @@
-import { conflict, type JsonObject, type KindDefinition } from '@dure/api';
+import { conflict, type JsonObject, type KindDefinition, toJsonText } from '@dure/api';
 import { rfc3339Seconds } from '@dure/foundation';
 import { holdForCleanup } from '../custom-resources/definition-deletion.ts';
 import { finalizersOf, metaOf, metaText, section } from './object-meta.ts';
-import type { DeleteOptions } from './write-options.ts';
+import { type DeleteOptions, GRACE_SECONDS_MAX } from './write-options.ts';
 
 /** What a delete does to an object now. */
 export type DeletionPlan =
@@ -22,7 +22,7 @@ const FOREGROUND = 'foregroundDeletion';
 export function planDeletion(definition: KindDefinition, object: JsonObject, options: DeleteOptions, nowMs: number): DeletionPlan {
   if (definition.group === '' && definition.resource === 'namespaces') return planNamespace(object, options, nowMs);
   const meta = metaOf(object);
-  const before = JSON.stringify(meta);
+  const before = toJsonText(meta);
   meta.finalizers = propagationFinalizers(finalizersOf(object), options.propagationPolicy);
   if ((meta.finalizers as string[]).length === 0) delete meta.finalizers;
 
@@ -33,7 +33,7 @@ export function planDeletion(definition: KindDefinition, object: JsonObject, opt
   if (grace > 0) {
     const standing = meta.deletionGracePeriodSeconds;
     if (deleting && typeof standing === 'number' && (options.gracePeriodSeconds === undefined || grace >= standing)) {
-      return JSON.stringify(meta) === before ? { kind: 'keep' } : { kind: 'mark', object };
+      return toJsonText(meta) === before ? { kind: 'keep' } : { kind: 'mark', object };
     }
     const start = deleting && typeof standing === 'number' ? Date.parse(metaText(object, 'deletionTimestamp')) - standing * 1000 : nowMs;
     mark(object, deleting ? start : nowMs, grace);
@@ -42,7 +42,7 @@ export function planDeletion(definition: KindDefinition, object: JsonObject, opt
   if (finalizersOf(object).length === 0) return { kind: 'remove' };
   if (deleting) {
     if (meta.deletionGracePeriodSeconds !== 0) meta.deletionGracePeriodSeconds = 0;
-    return JSON.stringify(meta) === before ? { kind: 'keep' } : { kind: 'mark', object };
+    return toJsonText(meta) === before ? { kind: 'keep' } : { kind: 'mark', object };
   }
   mark(object, nowMs, 0);
   return { kind: 'mark', object };
@@ -51,7 +51,7 @@ export function planDeletion(definition: KindDefinition, object: JsonObject, opt
 /** Seconds that the object is left to end by itself; 0: none. */
 function gracePeriod(definition: KindDefinition, object: JsonObject, { gracePeriodSeconds }: DeleteOptions): number {
   const seconds = definition.strategy.gracePeriodSeconds?.(object, gracePeriodSeconds) ?? 0;
-  return seconds < 0 ? 1 : seconds;
+  return seconds < 0 ? 1 : Math.min(seconds, GRACE_SECONDS_MAX);
 }
 
 function mark(object: JsonObject, startMs: number, graceSeconds: number): void {

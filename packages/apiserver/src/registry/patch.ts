@@ -9,6 +9,7 @@ import {
   type SchemaNode,
   StatusError,
   StrategicMergeError,
+  toJsonText,
   unsupportedMediaType,
 } from '@dure/api';
 import { applyPatch, type Operation, Pointer } from 'rfc6902';
@@ -88,7 +89,7 @@ function applyOperations(operations: readonly Operation[], object: JsonObject): 
   for (const operation of operations) {
     if (operation.op === 'copy') {
       // Copies of copies double: a short patch could make an object of any size.
-      copiedBytes += JSON.stringify(Pointer.fromJSON(`/object${operation.from}`).get(holder) ?? null).length;
+      copiedBytes += toJsonText(Pointer.fromJSON(`/object${operation.from}`).get(holder) ?? null).length;
       if (copiedBytes > COPIED_BYTES_MAX) throw requestEntityTooLarge(`copies in a JSON patch may make at most ${COPIED_BYTES_MAX} bytes`);
     }
     const failure = failureOf(holder, operation);
@@ -114,7 +115,7 @@ function parseOperations(value: unknown): readonly Operation[] {
   for (const operation of value as unknown[]) {
     const { op, path, from } = (operation ?? {}) as Partial<Record<'op' | 'path' | 'from', unknown>>;
     if (!OPERATION_NAMES.has(op) || !isPointer(path) || ((op === 'move' || op === 'copy') && !isPointer(from))) {
-      throw badRequest(`error decoding patch: ${JSON.stringify(operation)} is no operation`);
+      throw badRequest(`error decoding patch: ${toJsonText(operation)} is no operation`);
     }
   }
   return value as readonly Operation[];

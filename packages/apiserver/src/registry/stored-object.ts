@@ -1,4 +1,4 @@
-import type { JsonObject, KubeObject } from '@dure/api';
+import { fromJsonText, type JsonObject, type KubeObject, toJsonText } from '@dure/api';
 import { type Revision, StoreSealedError } from '@dure/store';
 
 /**
@@ -12,7 +12,7 @@ const METADATA_OPENING = Buffer.from('"metadata":{');
 export function encodeStored(object: JsonObject): Uint8Array {
   const { kind, apiVersion, metadata, ...rest } = object;
   const { resourceVersion: _revision, selfLink: _selfLink, ...kept } = metadata as JsonObject;
-  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: kept, ...rest }));
+  return Buffer.from(toJsonText({ kind, apiVersion, metadata: kept, ...rest }));
 }
 
 /** Bytes of the object as clients see it. */
@@ -84,7 +84,7 @@ export class StoredObject {
 
 function parsed(stored: Uint8Array): JsonObject {
   try {
-    return JSON.parse(asBuffer(stored).toString('utf8')) as JsonObject;
+    return fromJsonText(asBuffer(stored).toString('utf8')) as JsonObject;
   } catch (cause) {
     throw unreadable(stored, cause);
   }

@@ -16,6 +16,8 @@ export interface WriteOptions {
 }
 
 const FIELD_MANAGER_MAX = 128;
+/** Any longer grace period, which an int64 may ask for, is this one: it ends at a time that timestamps can tell. */
+export const GRACE_SECONDS_MAX = 2 ** 31 - 1;
 
 /** @throws {StatusError} Invalid. @param optionsKind Names the options in messages: `CreateOptions`. */
 export function parseWriteOptions(query: URLSearchParams, userAgent: string, optionsKind: string, apply = false): WriteOptions {
@@ -62,7 +64,7 @@ export function parseDeleteOptions(query: URLSearchParams, body: unknown): Delet
     throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${JSON.stringify(kind)}`);
   const errors: FieldError[] = [];
   const grace = sent.gracePeriodSeconds ?? numberOf(query.get('gracePeriodSeconds'));
-  if (grace !== undefined && !(typeof grace === 'number' && Number.isInteger(grace)))
+  if (grace !== undefined && !(typeof grace === 'bigint' || (typeof grace === 'number' && Number.isInteger(grace))))
     errors.push(invalid('gracePeriodSeconds', grace, 'must be an integer'));
   const dryRun = [sent.dryRun ?? query.getAll('dryRun')].flat().filter((value) => value !== '');
   if (dryRun.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRun, ['All']));
@@ -79,7 +81,7 @@ export function parseDeleteOptions(query: URLSearchParams, body: unknown): Delet
   const preconditions = sent.preconditions as DeleteOptions['preconditions'] | undefined | null;
   return {
     dryRun: dryRun.length > 0,
-    ...(grace === undefined ? {} : { gracePeriodSeconds: grace as number }),
+    ...(grace === undefined ? {} : { gracePeriodSeconds: Math.min(Number(grace), GRACE_SECONDS_MAX) }),
     ...(propagation === undefined ? {} : { propagationPolicy: propagation as 'Foreground' | 'Background' | 'Orphan' }),
     ...(preconditions === undefined || preconditions === null ? {} : { preconditions }),
   };

@@ -152,5 +152,6 @@ function selectorText(selector: LabelSelectorObject | Readonly<Record<string, st
 
 function numberAt(object: JsonObject, path: string | undefined): number {
   const value = path === undefined ? undefined : valueAt(object, path);
-  return typeof value === 'number' ? value : 0;
+  // Narrowed as in Go: whatever a custom object holds there, clients read an int32.
+  return typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value)) ? Number(BigInt.asIntN(32, BigInt(value))) : 0;
 }

@@ -1,4 +1,4 @@
-import { expired, type JsonObject, type KubeObject, type ResourceRef } from '@dure/api';
+import { expired, fromJsonText, type JsonObject, type KubeObject, type ResourceRef, toJsonText } from '@dure/api';
 
 export interface FakeChange {
   readonly revision: number;
@@ -73,5 +73,5 @@ export function deepFreeze<T>(value: T): T {
 
 /** A mutable copy. */
 export function copyOf(object: unknown): JsonObject {
-  return JSON.parse(JSON.stringify(object)) as JsonObject;
+  return fromJsonText(toJsonText(object)) as JsonObject;
 }

@@ -1,4 +1,4 @@
-import type { JsonObject } from '@dure/api';
+import { type JsonObject, toJsonText } from '@dure/api';
 import type { Patch } from '../client.ts';
 
 /** Lists that a strategic merge joins by a key rather than replaces, by field name. Enough for what controllers patch. */
@@ -94,7 +94,7 @@ function applyOperation(object: JsonObject, { op, path, value }: Operation): Jso
   if (!isObject(parent) && !Array.isArray(parent)) throw new Error(`json patch: nothing at ${path}`);
   if (op === 'test') {
     const actual = (parent as Record<string, unknown>)[last];
-    if (JSON.stringify(actual) !== JSON.stringify(value)) throw new Error(`json patch: test of ${path} failed`);
+    if (toJsonText(actual) !== toJsonText(value)) throw new Error(`json patch: test of ${path} failed`);
   } else if (Array.isArray(parent)) {
     const index = last === '-' ? parent.length : Number(last);
     if (op === 'add') parent.splice(index, 0, value);

@@ -11,7 +11,7 @@ export function evictionTimeMs({ spec }: Pod, taints: readonly Taint[], nowMs: n
   for (const taint of pushing) {
     const matching = (spec.tolerations ?? []).filter((toleration) => toleratesTaint(toleration, taint));
     if (matching.length === 0) return 0;
-    for (const { tolerationSeconds } of matching) if (tolerationSeconds !== undefined) seconds.push(tolerationSeconds);
+    for (const { tolerationSeconds } of matching) if (tolerationSeconds !== undefined) seconds.push(Number(tolerationSeconds));
   }
   if (seconds.length === 0) return undefined;
   const least = Math.min(...seconds);

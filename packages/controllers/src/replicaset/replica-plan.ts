@@ -32,7 +32,7 @@ export interface ReplicaStatus {
   readonly readyReplicas?: number;
   readonly availableReplicas?: number;
   readonly terminatingReplicas?: number;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly conditions?: readonly ReplicaSetCondition[];
 }
 

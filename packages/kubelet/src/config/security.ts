@@ -47,14 +47,14 @@ export function securityOf({ pod, container, imageUser, accounts, seccompDir }: 
   const strict = podContext.supplementalGroupsPolicy === 'Strict';
   const groups = new Set([
     ...(strict ? [] : identity.groups),
-    ...(podContext.supplementalGroups ?? []),
-    ...(podContext.fsGroup === undefined ? [] : [podContext.fsGroup]),
+    ...(podContext.supplementalGroups ?? []).map(Number),
+    ...(podContext.fsGroup === undefined ? [] : [Number(podContext.fsGroup)]),
   ]);
   const unmasked = privileged || context.procMount === 'Unmasked';
   const appArmor = context.appArmorProfile ?? podContext.appArmorProfile;
   return {
     uid: identity.uid,
-    gid: runAsGroup ?? identity.gid,
+    gid: Number(runAsGroup ?? identity.gid),
     supplementalGroups: [...groups].sort((a, b) => a - b),
     capabilities: { add: context.capabilities?.add ?? [], drop: context.capabilities?.drop ?? [] },
     privileged,
@@ -67,7 +67,7 @@ export function securityOf({ pod, container, imageUser, accounts, seccompDir }: 
   };
 }
 
-function verifyNonRoot(pod: Pod, container: Container, runAsUser: number | undefined, imageUser: string): void {
+function verifyNonRoot(pod: Pod, container: Container, runAsUser: number | bigint | undefined, imageUser: string): void {
   const where = `(pod: "${podFullName(pod)}", container: ${container.name})`;
   if (runAsUser !== undefined) {
     if (runAsUser === 0) throw new ContainerConfigError(`container's runAsUser breaks non-root policy ${where}`);

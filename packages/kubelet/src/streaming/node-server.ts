@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { toJsonText } from '@dure/api';
 import { type Clock, isAbort, type Logger, messageOf } from '@dure/foundation';
 import type { RuntimeService, StreamSession } from '@dure/runtime';
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
@@ -146,7 +147,7 @@ export class NodeServer implements AsyncDisposable {
     const [, head = '', ...rest] = url.pathname.split('/').map(decodeURIComponent);
     const text = (body: string, type = 'text/plain; charset=utf-8'): void =>
       void response.writeHead(200, { 'content-type': type }).end(body);
-    const json = (body: unknown): void => text(JSON.stringify(body), 'application/json');
+    const json = (body: unknown): void => text(toJsonText(body), 'application/json');
     switch (url.pathname) {
       case '/healthz':
       case '/healthz/ping':

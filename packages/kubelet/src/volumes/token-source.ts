@@ -42,6 +42,6 @@ export async function requestToken(
   );
   const token = answer.status?.token ?? '';
   // By the length of its life rather than the server's clock, which may differ from ours.
-  const lifeMs = (answer.spec?.expirationSeconds ?? expirationSeconds) * 1000;
+  const lifeMs = Number(answer.spec?.expirationSeconds ?? expirationSeconds) * 1000;
   return { token, refreshAtMs: requestedAtMs + Math.min(lifeMs * REFRESH_SHARE, REFRESH_MS_MAX) };
 }

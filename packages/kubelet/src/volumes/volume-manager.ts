@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Container, Pod, Volume } from '@dure/api';
+import { type Container, type Pod, toJsonText, type Volume } from '@dure/api';
 import type { Client } from '@dure/client';
 import { type Clock, isAbort, type Logger, messageOf, type Random } from '@dure/foundation';
 import type { MountSpec } from '@dure/runtime';
@@ -278,7 +278,7 @@ export class VolumeManager {
     await mkdir(path, { recursive: true, mode: 0o755 });
     const gid = pod.spec?.securityContext?.fsGroup;
     await writeAtomically(path, payload, random, async (fresh) => {
-      if (gid !== undefined) await setGroupOwnership(fresh, gid, { readOnly: true });
+      if (gid !== undefined) await setGroupOwnership(fresh, Number(gid), { readOnly: true });
     });
     return path;
   }
@@ -329,7 +329,7 @@ export class VolumeManager {
     signal: AbortSignal,
   ): Promise<ProjectedFile> {
     const { client, clock } = this.#options;
-    const key = JSON.stringify([projection.audience ?? '', projection.expirationSeconds ?? 0]);
+    const key = toJsonText([projection.audience ?? '', projection.expirationSeconds ?? 0]);
     let token = held.tokens.get(key);
     if (token === undefined || token.refreshAtMs <= clock.now()) {
       token = await requestToken(client, clock, held.pod, projection, signal);
@@ -364,7 +364,7 @@ export class VolumeManager {
   async #ownByGroup(pod: Pod, path: string, readOnly: boolean): Promise<void> {
     const { fsGroup, fsGroupChangePolicy } = pod.spec?.securityContext ?? {};
     if (fsGroup === undefined) return;
-    await setGroupOwnership(path, fsGroup, { readOnly, onRootMismatch: fsGroupChangePolicy === 'OnRootMismatch' });
+    await setGroupOwnership(path, Number(fsGroup), { readOnly, onRootMismatch: fsGroupChangePolicy === 'OnRootMismatch' });
   }
 
   #expandSubPath(volume: string, expression: string, env: ReadonlyMap<string, string>): string {
@@ -439,5 +439,5 @@ function objectsOf({ configMap, secret, projected }: Volume): readonly ObjectRef
 function commonUser(pod: Pod): number | undefined {
   const uids = new Set(containersOf(pod).map(({ spec }) => spec.securityContext?.runAsUser ?? pod.spec?.securityContext?.runAsUser));
   const [uid] = uids;
-  return uids.size === 1 ? uid : undefined;
+  return uids.size === 1 && uid !== undefined ? Number(uid) : undefined;
 }

@@ -21,7 +21,7 @@ const NOT_EPHEMERAL = ['ports', 'livenessProbe', 'readinessProbe', 'startupProbe
 export interface ContainerSurroundings {
   readonly volumes: ReadonlyMap<string, JsonObject>;
   readonly claims: readonly string[];
-  readonly graceSeconds: number | undefined;
+  readonly graceSeconds: number | bigint | undefined;
 }
 
 /** Faults of all containers of a Pod's spec. */

@@ -2,7 +2,7 @@
 import { checkIP } from '../../address-syntax.ts';
 import type { JsonObject } from '../../definition.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooMany } from '../../field-error.ts';
-import { listAt, numberAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
+import { integerAt, listAt, numberAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
 import { checkDns1123Label, checkDns1123Subdomain, checkQualifiedName } from '../../name-syntax.ts';
 import { checked, optionalText } from '../rules.ts';
 import { validateContainers } from './container-validation.ts';
@@ -21,7 +21,7 @@ const HOSTNAME_OVERRIDE_LENGTH_MAX = 64;
 export function validatePodSpec(spec: JsonObject, path: string): FieldError[] {
   const { errors, volumes } = validateVolumes(spec, path);
   const claims = objectsAt(spec, 'resourceClaims').map((claim) => stringAt(claim, 'name'));
-  const graceSeconds = numberAt(spec, 'terminationGracePeriodSeconds');
+  const graceSeconds = integerAt(spec, 'terminationGracePeriodSeconds');
   errors.push(...validateContainers(spec, path, { volumes, claims, graceSeconds }));
   errors.push(...validateChoice(spec, 'restartPolicy', path, RESTART_POLICIES), ...validateChoice(spec, 'dnsPolicy', path, DNS_POLICIES));
   errors.push(...validateScheduling(spec, path), ...validatePodSecurity(spec, path), ...validateHostNetwork(spec, path));

@@ -1,7 +1,20 @@
 /** What may change in a Pod that exists: little, since containers are started once from what the spec said. */
+
 import type { JsonObject } from '../../definition.ts';
 import { type FieldError, forbidden, invalid } from '../../field-error.ts';
-import { cloneJson, equalJson, isJsonObject, numberAt, objectAt, objectsAt, own, semanticEqual, stringAt } from '../../json-value.ts';
+import { toJsonText } from '../../json-text.ts';
+import {
+  cloneJson,
+  equalJson,
+  integerAt,
+  isJsonObject,
+  numberAt,
+  objectAt,
+  objectsAt,
+  own,
+  semanticEqual,
+  stringAt,
+} from '../../json-value.ts';
 
 const CHANGEABLE = [
   '`spec.containers[*].image`',
@@ -91,8 +104,8 @@ function validateImages(spec: JsonObject): FieldError[] {
 }
 
 function validateDeadline(spec: JsonObject, old: JsonObject): FieldError[] {
-  const now = numberAt(spec, 'activeDeadlineSeconds');
-  const before = numberAt(old, 'activeDeadlineSeconds');
+  const now = integerAt(spec, 'activeDeadlineSeconds');
+  const before = integerAt(old, 'activeDeadlineSeconds');
   const path = 'spec.activeDeadlineSeconds';
   if (before === undefined || now === before) return [];
   if (now === undefined) return [invalid(path, now, 'must not update from a positive integer to nil value')];
@@ -160,7 +173,7 @@ function changedPaths(now: JsonObject, before: JsonObject, path: string): string
     } else if (Array.isArray(a) && Array.isArray(b) && a.length === b.length) {
       for (const [index, item] of a.entries()) walk(item, b[index], `${at}[${index}]`);
     } else {
-      changed.push(`  ${at}: ${JSON.stringify(b) ?? 'absent'} -> ${JSON.stringify(a) ?? 'absent'}`);
+      changed.push(`  ${at}: ${toJsonText(b) ?? 'absent'} -> ${toJsonText(a) ?? 'absent'}`);
     }
   };
   walk(now, before, path);

@@ -1,7 +1,7 @@
 /** Probes and lifecycle hooks. */
 import type { JsonObject } from '../../definition.ts';
 import { type FieldError, forbidden, invalid, required } from '../../field-error.ts';
-import { listAt, numberAt, objectAt, objectsAt, own, stringAt } from '../../json-value.ts';
+import { integerAt, listAt, numberAt, objectAt, objectsAt, own, stringAt } from '../../json-value.ts';
 import { checkHttpHeaderName, checkPortNumber } from '../../name-syntax.ts';
 import { checked, nonNegative, oneOf, portOrName, requiredText } from '../rules.ts';
 
@@ -13,7 +13,7 @@ export function validateLifecycleAndProbes(
   container: JsonObject,
   path: string,
   allowed: boolean,
-  graceSeconds: number | undefined,
+  graceSeconds: number | bigint | undefined,
 ): FieldError[] {
   const errors: FieldError[] = [];
   for (const field of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe']) {
@@ -27,7 +27,7 @@ export function validateLifecycleAndProbes(
   return errors;
 }
 
-function validateLifecycle(lifecycle: JsonObject, path: string, graceSeconds: number | undefined): FieldError[] {
+function validateLifecycle(lifecycle: JsonObject, path: string, graceSeconds: number | bigint | undefined): FieldError[] {
   return ['postStart', 'preStop'].flatMap((hook) => {
     const handler = objectAt(lifecycle, hook);
     return handler === undefined ? [] : validateHandler(handler, `${path}.${hook}`, graceSeconds);
@@ -37,7 +37,7 @@ function validateLifecycle(lifecycle: JsonObject, path: string, graceSeconds: nu
 function validateProbe(probe: JsonObject, path: string, kind: string): FieldError[] {
   const errors = validateHandler(probe, path, undefined);
   for (const field of PROBE_AMOUNTS) errors.push(...nonNegative(probe, field, path));
-  const grace = numberAt(probe, 'terminationGracePeriodSeconds');
+  const grace = integerAt(probe, 'terminationGracePeriodSeconds');
   if (grace !== undefined && grace <= 0) errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, 'must be greater than 0'));
   const successes = numberAt(probe, 'successThreshold') ?? 1;
   if (kind !== 'readinessProbe') {
@@ -48,7 +48,7 @@ function validateProbe(probe: JsonObject, path: string, kind: string): FieldErro
   return errors;
 }
 
-function validateHandler(handler: JsonObject, path: string, graceSeconds: number | undefined): FieldError[] {
+function validateHandler(handler: JsonObject, path: string, graceSeconds: number | bigint | undefined): FieldError[] {
   const errors: FieldError[] = [];
   let seen = 0;
   for (const kind of HANDLERS) {
@@ -63,7 +63,7 @@ function validateHandler(handler: JsonObject, path: string, graceSeconds: number
   return errors;
 }
 
-function validateAction(kind: string, action: JsonObject, path: string, graceSeconds: number | undefined): FieldError[] {
+function validateAction(kind: string, action: JsonObject, path: string, graceSeconds: number | bigint | undefined): FieldError[] {
   switch (kind) {
     case 'exec':
       return listAt(action, 'command').length === 0 ? [required(`${path}.command`)] : [];
@@ -83,7 +83,7 @@ function validateAction(kind: string, action: JsonObject, path: string, graceSec
       return checkPortNumber(port).map((fault) => invalid(`${path}.port`, port, fault));
     }
     default: {
-      const seconds = numberAt(action, 'seconds') ?? 0;
+      const seconds = integerAt(action, 'seconds') ?? 0;
       if (graceSeconds === undefined || (seconds >= 0 && seconds <= graceSeconds)) return [];
       return [invalid(path, seconds, `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds})`)];
     }

@@ -1,7 +1,7 @@
 /** Security contexts of Pods and containers. */
 import type { JsonObject } from '../../definition.ts';
 import { duplicate, type FieldError, invalid, notSupported, required } from '../../field-error.ts';
-import { listAt, numberAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
+import { integerAt, isNumeric, listAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
 import { checkRange } from '../../name-syntax.ts';
 import { oneOf } from '../rules.ts';
 
@@ -99,10 +99,10 @@ function validateSysctls(context: JsonObject, path: string): FieldError[] {
 }
 
 function validateId(context: JsonObject, field: string, path: string): FieldError[] {
-  const id = numberAt(context, field);
+  const id = integerAt(context, field);
   return id === undefined ? [] : idFaults(id, `${path}.${field}`);
 }
 
 function idFaults(id: unknown, path: string): FieldError[] {
-  return typeof id === 'number' ? checkRange(id, 0, ID_MAX).map((fault) => invalid(path, id, fault)) : [];
+  return isNumeric(id) ? checkRange(id, 0, ID_MAX).map((fault) => invalid(path, id, fault)) : [];
 }

@@ -1,7 +1,7 @@
 /** Volumes of a Pod. @see https://kubernetes.io/docs/concepts/storage/volumes/ */
 import type { JsonObject } from '../../definition.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
-import { isJsonObject, numberAt, objectAt, objectsAt, own, stringAt } from '../../json-value.ts';
+import { integerAt, isJsonObject, numberAt, objectAt, objectsAt, own, stringAt } from '../../json-value.ts';
 import { checkDns1123Label } from '../../name-syntax.ts';
 import { quantityOf } from '../../quantity.ts';
 import { noUpwardSteps, oneOf, requiredText, visibleLocalPath } from '../rules.ts';
@@ -175,7 +175,7 @@ function validateProjection(kind: string, part: JsonObject, path: string): Field
 
 function validateToken(part: JsonObject, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const seconds = numberAt(part, 'expirationSeconds');
+  const seconds = integerAt(part, 'expirationSeconds');
   if (seconds !== undefined && seconds < TOKEN_SECONDS_MIN) {
     errors.push(invalid(`${path}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'));
   }

@@ -1,9 +1,9 @@
 /** Building blocks of the tables that `kubectl get` prints. */
 import type { JsonObject, TableColumn } from '../../definition.ts';
 import { formatAge } from '../../human-duration.ts';
-import { isJsonObject, objectAt, objectsAt, stringAt, valueAt } from '../../json-value.ts';
+import { isJsonObject, isNumeric, objectAt, objectsAt, stringAt, valueAt } from '../../json-value.ts';
 
-export type CellValue = (object: JsonObject, nowMs: number) => string | number | boolean | undefined;
+export type CellValue = (object: JsonObject, nowMs: number) => string | number | bigint | boolean | undefined;
 
 /** What tables show in place of nothing. */
 export const NONE = '<none>';
@@ -57,7 +57,7 @@ export function text(...path: readonly string[]): CellValue {
 export function count(...path: readonly string[]): CellValue {
   return (object) => {
     const value = valueAt(object, ...path);
-    return typeof value === 'number' ? value : 0;
+    return isNumeric(value) ? value : 0;
   };
 }
 

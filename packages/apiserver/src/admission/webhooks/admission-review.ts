@@ -1,5 +1,5 @@
 /** AdmissionReview as webhooks get and give it. @see https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ */
-import { isJsonObject, type Json, type JsonObject, type Status, StatusError, statusFrom } from '@dure/api';
+import { fromJsonText, isJsonObject, type Json, type JsonObject, type Status, StatusError, statusFrom } from '@dure/api';
 import { requestOf } from '../matching/expression-input.ts';
 import type { Match, VersionedRequest } from '../matching/versioned-request.ts';
 
@@ -73,7 +73,7 @@ function patchText(response: JsonObject, version: 'v1' | 'v1beta1', mutating: bo
 
 function decodedPatch(base64: string): Json {
   try {
-    return JSON.parse(Buffer.from(base64, 'base64').toString('utf8')) as Json;
+    return fromJsonText(Buffer.from(base64, 'base64').toString('utf8')) as Json;
   } catch (cause) {
     throw new InvalidReviewError(`the patch is no JSON: ${(cause as Error).message}`, { cause });
   }
