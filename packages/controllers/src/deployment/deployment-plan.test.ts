@@ -43,7 +43,7 @@ interface SetCase {
   readonly image: string;
   readonly size: number;
   readonly available?: number;
-  readonly revision?: number;
+  readonly revision?: number | bigint;
   readonly desired?: number;
   readonly max?: number;
 }
@@ -323,7 +323,7 @@ describe('revisions', () => {
       newReplicaSetAnnotations(
         deployment({}, { annotations: { 'kubernetes.io/change-cause': 'undo', 'kubectl.kubernetes.io/last-applied-configuration': '{}' } }),
         found,
-        3,
+        3n,
       ),
     ).toEqual({
       'deployment.kubernetes.io/revision': '3',
@@ -332,6 +332,11 @@ describe('revisions', () => {
       'deployment.kubernetes.io/max-replicas': '13',
       'kubernetes.io/change-cause': 'undo',
     });
+  });
+
+  it('count on from a number that needs 64 bits', () => {
+    const { create } = planDeployment(deployment(), sets({ image: 'old', size: 10, revision: 3546343826724305832n }), () => [], NOW_MS);
+    expect(create?.metadata.annotations?.['deployment.kubernetes.io/revision']).toBe('3546343826724305833');
   });
 
   it('name the new ReplicaSet after its template, another one after a collision', () => {

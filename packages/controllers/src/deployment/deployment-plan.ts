@@ -6,6 +6,7 @@ import { templateHash } from '../template-hash.ts';
 import { isComplete, type ProgressNote, planStatus, stuckInMs } from './deployment-status.ts';
 import {
   byCreation,
+  byRevision,
   findNewReplicaSet,
   HASH_LABEL,
   isRolling,
@@ -47,7 +48,8 @@ export function planDeployment(
 ): DeploymentPlan {
   const found = findNewReplicaSet(deployment, owned);
   const old = owned.filter((replicaSet) => replicaSet !== found);
-  const revision = Math.max(0, ...old.map(revisionOf)) + 1;
+  const newest = old.toSorted(byRevision).at(-1);
+  const revision = (newest === undefined ? 0n : revisionOf(newest)) + 1n;
   const paused = deployment.spec.paused === true;
   const pauseNote = planPauseNote(deployment, paused);
 
@@ -105,7 +107,7 @@ export function planDeployment(
 }
 
 /** The ReplicaSet for the Deployment's current template. */
-export function newReplicaSet(deployment: Deployment, owned: readonly ReplicaSet[], revision: number): Draft<ReplicaSet> {
+export function newReplicaSet(deployment: Deployment, owned: readonly ReplicaSet[], revision: bigint): Draft<ReplicaSet> {
   const { metadata, spec, status } = deployment;
   const hash = templateHash(spec.template, status?.collisionCount ?? 0);
   const labels = { ...spec.template.metadata?.labels, [HASH_LABEL]: hash };
@@ -157,7 +159,7 @@ function planCleanup({ spec }: Deployment, old: readonly ReplicaSet[]): readonly
   const surplus = standing.length - limit;
   if (surplus <= 0) return [];
   return standing
-    .toSorted((a, b) => revisionOf(a) - revisionOf(b) || byCreation(a, b))
+    .toSorted((a, b) => byRevision(a, b) || byCreation(a, b))
     .slice(0, surplus)
     .filter(
       ({ metadata, spec: { replicas = 1 }, status }) =>

@@ -80,22 +80,32 @@ export function byCreation(a: ReplicaSet, b: ReplicaSet): number {
   return compare(a.metadata.creationTimestamp, b.metadata.creationTimestamp) || compare(a.metadata.name, b.metadata.name);
 }
 
-export function revisionOf({ metadata }: { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } }): number {
-  const revision = Number.parseInt(metadata.annotations?.[REVISION] ?? '', 10);
-  return Number.isNaN(revision) ? 0 : revision;
+/** The most that a revision can be, for readers that hold 64 bits. */
+const REVISION_MAX = 2n ** 63n - 1n;
+
+/** Which template a ReplicaSet stands for, counted from 1; 0: it does not say, or what it says is no number. */
+export function revisionOf({ metadata }: { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } }): bigint {
+  const text = metadata.annotations?.[REVISION] ?? '';
+  const revision = /^\d+$/.test(text) ? BigInt(text) : 0n;
+  return revision > REVISION_MAX ? 0n : revision;
+}
+
+export function byRevision(a: ReplicaSet, b: ReplicaSet): number {
+  const [one, other] = [revisionOf(a), revisionOf(b)];
+  return one < other ? -1 : Number(one > other);
 }
 
 /** The annotations that `replicaSet`, new or found again after a rollback, should carry as the one of `revision`. */
 export function newReplicaSetAnnotations(
   deployment: Deployment,
   replicaSet: Pick<ReplicaSet, 'metadata'> | undefined,
-  revision: number,
+  revision: bigint,
 ): Readonly<Record<string, string>> {
   const current = replicaSet?.metadata.annotations ?? {};
   const copied = Object.fromEntries(Object.entries(deployment.metadata.annotations ?? {}).filter(([name]) => !NOT_COPIED.has(name)));
   const before = revisionOf({ metadata: { annotations: current } });
   if (before >= revision) return { ...current, ...copied };
-  const history = before === 0 ? undefined : appendHistory(current[REVISION_HISTORY], before);
+  const history = before === 0n ? undefined : appendHistory(current[REVISION_HISTORY], before);
   return { ...current, ...copied, [REVISION]: String(revision), ...(history !== undefined && { [REVISION_HISTORY]: history }) };
 }
 
@@ -110,7 +120,7 @@ export function numberAnnotation({ metadata }: ReplicaSet, name: string): number
   return value !== undefined && /^-?\d+$/.test(value) ? Number(value) : undefined;
 }
 
-function appendHistory(history: string | undefined, revision: number): string {
+function appendHistory(history: string | undefined, revision: bigint): string {
   const revisions = [...(history ? history.split(',') : []), String(revision)];
   while (revisions.length > 1 && revisions.join(',').length > HISTORY_CHARACTERS_MAX) revisions.shift();
   return revisions.join(',');
