@@ -4,6 +4,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { gzipSync } from 'node:zlib';
 import { builtinKinds, KindRegistry } from '@dure/api';
 import { systemClock, systemRandom } from '@dure/foundation';
 import { createAuthority, issueCertificate } from '@dure/pki';
@@ -69,6 +70,9 @@ beforeAll(async () => {
   });
   backend = http.createServer((req, res) => {
     if (req.url === '/moved') res.writeHead(302, { location: '/here' }).end();
+    else if (req.url === '/page') res.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<a href="/x">');
+    else if (req.url === '/packed')
+      res.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip' }).end(gzipSync('<a href="/x">'));
     else req.on('data', () => undefined).on('end', () => res.setHeader('x-method', req.method ?? '').end(`backend saw ${req.url}`));
   });
   for (const listening of [agent, backend]) {
@@ -259,6 +263,10 @@ describe('proxy', () => {
 
   it('keeps redirects within the proxy', async () => {
     expect((await client.send('GET', `${PODS}/p/proxy/moved`)).headers.location).toBe(`${PODS}/p/proxy/here`);
+  });
+
+  it.each(['page', 'packed'])('keeps the links of a %s within the proxy', async (name) => {
+    expect((await client.send('GET', `${PODS}/p/proxy/${name}`)).text).toBe(`<a href="${PODS}/p/proxy/x">`);
   });
 
   it('reaches a Service through its endpoints, and says when there are none', async () => {

@@ -1,4 +1,5 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, pipeline, Readable } from 'node:stream';
+import { createGunzip, createInflateRaw } from 'node:zlib';
 import { badRequest, type KubeObject, notFound, type Status, StatusError, serviceUnavailable } from '@dure/api';
 import type { Random } from '@dure/foundation';
 import type { ForwardRequest, ForwardResponse, PodDialer } from '../contract/node-dialer.ts';
@@ -6,6 +7,7 @@ import type { ApiResponse } from '../http/exchange.ts';
 import type { ResourceCall, ResourceHandler } from '../request/call.ts';
 import { admitConnect } from './connect-admission.ts';
 import { type ConnectDeps, nodeOf } from './pod-streams.ts';
+import { type ProxiedPage, proxiedLink, proxiedPage } from './proxied-links.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
 import { forwardedHeaders, returnedHeaders, tunnel } from './tunnel.ts';
 
@@ -69,7 +71,7 @@ export function proxyHandler(deps: ProxyDeps): ResourceHandler {
         { method: request.method, path, headers: { ...headers, host: target.host }, ...(isRead ? {} : { body: request.bodyStream() }) },
         signal,
       );
-      return answer(response, call);
+      return answer(response, target, call);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof StatusError) throw error;
@@ -78,15 +80,29 @@ export function proxyHandler(deps: ProxyDeps): ResourceHandler {
   };
 }
 
-function answer(response: ForwardResponse, { info, request }: ResourceCall): ApiResponse {
+/** What the target said, with links and redirects to its own root leading through the proxy. */
+function answer(response: ForwardResponse, target: Target, { info, request }: ResourceCall): ApiResponse {
   const headers = returnedHeaders(response.headers);
+  const root = info.rest === '' ? request.path : request.path.slice(0, -info.rest.length);
+  const page: ProxiedPage = { prefix: root.replace(/\/$/, ''), targetHost: target.host, requestHost: request.headers.host ?? '' };
   const { location } = headers;
-  // A redirect within the target stays within the proxy.
-  if (typeof location === 'string' && location.startsWith('/') && !location.startsWith('//')) {
-    const prefix = info.rest === '' ? request.path : request.path.slice(0, -info.rest.length);
-    headers.location = `${prefix.replace(/\/$/, '')}${location}`;
-  }
-  return { status: response.status, headers, body: { kind: 'stream', chunks: response.body } };
+  if (typeof location === 'string') headers.location = proxiedLink(location, page);
+  const isPage = location === undefined && /^\s*text\/html\s*(;|$)/.test(String(headers['content-type'] ?? ''));
+  const decoded = isPage ? decodedBody(response) : undefined;
+  if (decoded === undefined) return { status: response.status, headers, body: { kind: 'stream', chunks: response.body } };
+  delete headers['content-encoding'];
+  return { status: response.status, headers, body: { kind: 'stream', chunks: proxiedPage(decoded, page) } };
+}
+
+/** The text of an answer; `undefined`: it is packed in a way that is not known here. */
+function decodedBody({ headers, body }: ForwardResponse): AsyncIterable<Uint8Array> | undefined {
+  const encoding = String(headers['content-encoding'] ?? '');
+  if (encoding === '' || encoding === 'identity') return body;
+  if (encoding !== 'gzip' && encoding !== 'deflate') return undefined;
+  const unpacking = encoding === 'gzip' ? createGunzip() : createInflateRaw();
+  // A failure on one side ends both, and whoever reads hears of it.
+  pipeline(Readable.from(body), unpacking, () => undefined);
+  return unpacking;
 }
 
 async function targetOf(deps: ProxyDeps, call: ResourceCall): Promise<Target> {
