@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { rfc3339Micros, rfc3339Seconds, systemClock } from './clock.ts';
 import { FakeClock } from './testing/fake-clock.ts';
 
@@ -37,6 +37,28 @@ describe('FakeClock', () => {
 });
 
 describe('systemClock', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('sleeps longer than a timer of Node can', async () => {
+    vi.useFakeTimers();
+    const days = (count: number): number => count * 86_400_000;
+    const controller = new AbortController();
+    let woken = false;
+    const sleep = systemClock.sleep(days(60)).then(() => {
+      woken = true;
+    });
+    const other = systemClock.sleep(days(60), controller.signal);
+    await vi.advanceTimersByTimeAsync(days(59));
+    expect(woken).toBe(false);
+    controller.abort(new Error('enough'));
+    await expect(other).rejects.toThrow('enough');
+    await vi.advanceTimersByTimeAsync(days(1));
+    await sleep;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('throws the reason that the signal was aborted with', async () => {
     const controller = new AbortController();
     const sleep = systemClock.sleep(60_000, controller.signal);

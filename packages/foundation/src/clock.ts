@@ -13,6 +13,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Node's timers take no longer time, and end at once when given one. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** The machine's own clock. Its sleeps do not keep the process alive past `signal`. */
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -28,10 +31,18 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      }, ms);
+      let timer: NodeJS.Timeout;
+      const wait = (leftMs: number): void => {
+        timer = setTimeout(
+          () => {
+            if (leftMs > TIMER_MS_MAX) return wait(leftMs - TIMER_MS_MAX);
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+          },
+          Math.min(leftMs, TIMER_MS_MAX),
+        );
+      };
+      wait(ms);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   },
