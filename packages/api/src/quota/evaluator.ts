@@ -1,6 +1,6 @@
 /** What objects use of the things that ResourceQuotas limit. @see https://kubernetes.io/docs/concepts/policy/resource-quotas/ */
 import type { JsonObject } from '../definition.ts';
-import { listAt, numberAt, objectAt, objectsAt, stringAt, valueAt } from '../json-value.ts';
+import { integerAt, listAt, numberAt, objectAt, objectsAt, stringAt, valueAt } from '../json-value.ts';
 import { formatQuantity, quantityFromUnits, quantityOf, quantityToUnits } from '../quantity.ts';
 import { type Amounts, amountsOf, maxAmounts, ONE, ZERO } from './amounts.ts';
 import { podLimits, podRequests } from './pod-amounts.ts';
@@ -257,6 +257,6 @@ function devicesOf(request: JsonObject): ReadonlyMap<string, bigint> {
 /** As many as one allocation may hold, where all that match are asked for. */
 const DEVICES_MAX = 32;
 
-function deviceCount(request: JsonObject): number {
-  return stringAt(request, 'allocationMode') === 'All' ? DEVICES_MAX : (numberAt(request, 'count') ?? 1);
+function deviceCount(request: JsonObject): number | bigint {
+  return stringAt(request, 'allocationMode') === 'All' ? DEVICES_MAX : (integerAt(request, 'count') ?? 1);
 }
