@@ -4,7 +4,6 @@
  * {@link PendingAnswerError}, and the expression is evaluated anew once it is there.
  * @see https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-authorizer-library
  */
-import type { Budget } from './budget.ts';
 import { CelEvaluationError } from './cel-error.ts';
 import { BOOL, type CelType, opaque, STRING } from './cel-type.ts';
 import { type CelValue, LibraryValue } from './cel-value.ts';
@@ -57,9 +56,6 @@ const GROUP_CHECK = opaque('kubernetes.authorization.GroupCheck');
 export const RESOURCE_CHECK = opaque('kubernetes.authorization.ResourceCheck');
 const DECISION = opaque('kubernetes.authorization.Decision');
 
-/** What upstream charges for one question. */
-const CHECK_COST = 350_000;
-
 interface Check {
   readonly oracle: AuthorizationOracle;
   readonly question: AuthorizationQuestion;
@@ -103,10 +99,10 @@ function step(name: string, from: CelType, to: CelType, add: (text: string) => P
 }
 
 function check(from: CelType, verbOf: (text: string) => string): Overload {
-  return method<[CelValue, string]>('check', [from, STRING], DECISION, ([value, verb], budget: Budget) => {
+  return method<[CelValue, string]>('check', [from, STRING], DECISION, ([value, verb]) => {
     const { oracle, question } = contentOf<Check>(value, from);
     const answer = oracle.answer({ ...question, verb: verbOf(verb) });
-    return budget.pay(CHECK_COST, new LibraryValue(DECISION, answer));
+    return new LibraryValue(DECISION, answer);
   });
 }
 

@@ -167,18 +167,31 @@ export function isList(value: CelValue): value is readonly CelValue[] {
   return Array.isArray(value);
 }
 
+/** Counts what an evaluation does; see `Budget`. */
+export interface WorkMeter {
+  /** @throws {CelBudgetError} */
+  work(units: number): void;
+}
+
 /** Numbers are equal across their types; all else only within its own. */
-export function equalValues(a: CelValue, b: CelValue): boolean {
+export function equalValues(a: CelValue, b: CelValue, meter?: WorkMeter): boolean {
   if (a === b) return true;
   const [left, right] = [numeric(a), numeric(b)];
   // biome-ignore lint/suspicious/noDoubleEquals: between bigint and number this compares the numbers exactly.
   if (left !== undefined && right !== undefined) return left == right;
-  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, index) => equalValues(item, b[index] as CelValue));
+  if (isList(a)) {
+    if (!isList(b) || a.length !== b.length) return false;
+    return a.every((item, index) => {
+      meter?.work(1);
+      return equalValues(item, b[index] as CelValue, meter);
+    });
+  }
   if (a instanceof CelMap) {
     if (!(b instanceof CelMap) || a.entries.size !== b.entries.size) return false;
     for (const [key, value] of a.entries) {
+      meter?.work(1);
       const other = b.entries.get(key);
-      if (other === undefined || !equalValues(value, other)) return false;
+      if (other === undefined || !equalValues(value, other, meter)) return false;
     }
     return true;
   }
@@ -225,6 +238,15 @@ function compareText(a: string, b: string): number {
 function numeric(value: CelValue): bigint | number | undefined {
   if (typeof value === 'bigint' || typeof value === 'number') return value;
   return value instanceof Uint ? value.value : undefined;
+}
+
+/** Characters, of which UTF-16 writes some as pairs. */
+export function characterCount(text: string): number {
+  let count = text.length;
+  for (let at = 1; at < text.length; at += 1) {
+    if ((text.charCodeAt(at) & 0xfc00) === 0xdc00 && (text.charCodeAt(at - 1) & 0xfc00) === 0xd800) count -= 1;
+  }
+  return count;
 }
 
 /** How much there is in a value, for what reading it whole costs. */

@@ -18,7 +18,6 @@ import {
   listOf,
   mapOf,
   optionalOf,
-  STRING,
   showType,
   TYPE,
   UINT,
@@ -30,19 +29,24 @@ import {
   type CelValue,
   compareValues,
   equalValues,
+  FORMAT,
   isList,
   keyOf,
   Optional,
-  sizeOfValue,
   TypeName,
   typeOfValue,
   Uint,
+  URL_TYPE,
 } from './cel-value.ts';
+import { CostEstimator, type Estimate, LIST_COST, MAP_COST, MESSAGE_COST, TEXT_FACTOR, type VariableEstimate } from './cost-estimate.ts';
+import { ANY_SIZE, either, exactly, FREE, type Range, scaled } from './cost-range.ts';
+import { comparisonCost, costOfFunction, countOf, selfComparisonCost } from './function-costs.ts';
 import { kubernetesFunctions } from './kubernetes-functions.ts';
 import { listFunctions } from './list-functions.ts';
 import { CelObject, CONSTRUCT, constructedType, fieldFault, patchFunctions, rewriteConstructions } from './object-construction.ts';
 import { dispatch, needsDispatch, type Overload, OverloadTable } from './overload.ts';
 import { compilePattern } from './regular-expression.ts';
+import type { Bounds } from './schema-bounds.ts';
 import { arithmetic, arithmeticType, int64, standardFunctions, TYPE_NAMES } from './standard-functions.ts';
 import { textFunctions } from './text-functions.ts';
 
@@ -82,6 +86,8 @@ export interface Expression {
   readonly type: CelType;
   /** Names of the given variables that it reads. */
   readonly reads: ReadonlySet<string>;
+  /** The most that it can cost; {@link UNBOUNDED} and near it where nothing bounds what it looks at. */
+  readonly costMax: number;
   /**
    * @param values Of the variables, in the order they were given.
    * @throws {CelEvaluationError} @throws {CelBudgetError} Within `budget`, and never more than one expression may cost.
@@ -93,8 +99,13 @@ export interface Expression {
 const TEXT_LENGTH_MAX = 64 * 1024;
 const LIMITS = { maxAstNodes: 20_000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 };
 /** Errors are the dearest steps of all, and may be passed over. */
-const ERROR_COST = 50;
-const NAMESPACES: ReadonlySet<string> = new Set(['cel', 'optional', 'sets', 'lists', 'format', 'ip', 'strings', 'jsonpatch']);
+const ERROR_WORK = 50;
+/** A turn of a loop that nothing else pays for. */
+const TURN_WORK = 1;
+const NONE = new Optional(undefined);
+/** Functions that are evaluated once where their argument stands in the text. */
+const CONVERSIONS: ReadonlySet<string> = new Set(['bool', 'bytes', 'double', 'duration', 'int', 'string', 'timestamp', 'type', 'uint']);
+const NAMESPACES: ReadonlySet<string> = new Set(['optional', 'sets', 'lists', 'format', 'ip', 'strings', 'jsonpatch']);
 const ARITHMETIC: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%']);
 const ORDER: ReadonlySet<string> = new Set(['<', '<=', '>', '>=']);
 const ORDERED_KINDS: ReadonlySet<CelType['kind']> = new Set([
@@ -108,6 +119,8 @@ const ORDERED_KINDS: ReadonlySet<CelType['kind']> = new Set([
   'duration',
   'dyn',
 ]);
+/** Of the names of formats. */
+const FORMAT_SIZE_MAX = 64;
 const NUMBER_KINDS: ReadonlySet<CelType['kind']> = new Set(['int', 'uint', 'double']);
 
 /** Compiles expressions. Keep one where many are compiled: making it costs more than compiling does. */
@@ -129,8 +142,11 @@ export class CelCompiler {
     ]);
   }
 
-  /** @throws {CelCompileError} */
-  compile(text: string, variables: readonly Variable[]): Expression {
+  /**
+   * @param bounds Of what every variable holds, for {@link Expression.costMax}. Default: nothing is known.
+   * @throws {CelCompileError}
+   */
+  compile(text: string, variables: readonly Variable[], bounds?: Bounds): Expression {
     if (text.length > TEXT_LENGTH_MAX) throw new CelCompileError(`the expression is longer than ${TEXT_LENGTH_MAX} characters`);
     const rewritten = this.#constructs ? rewriteConstructions(text) : undefined;
     const originOf = (offset: number): number => rewritten?.originOf(offset) ?? offset;
@@ -144,18 +160,24 @@ export class CelCompiler {
       }
       throw cause;
     }
-    const builder = new Builder({ text, parsed: rewritten?.text ?? text, originOf }, this.#functions, this.#constructs);
+    const builder = new Builder(
+      { text, parsed: rewritten?.text ?? text, originOf },
+      this.#functions,
+      new CostEstimator(bounds),
+      this.#constructs,
+    );
     let scope: Scope | undefined;
     for (const { name, type } of variables) scope = builder.declare(scope, name, type);
     const code = builder.build(tree, scope);
     return {
       type: code.type,
+      costMax: code.estimate.cost.max,
       reads: new Set(variables.filter((_, slot) => builder.slotsRead.has(slot)).map(({ name }) => name)),
       evaluate(values, budget) {
         const own = new Budget(Math.min(EXPRESSION_COST_MAX, budget.left));
         const before = own.left;
         try {
-          return code.run({ slots: [...values], budget: own });
+          return code.run({ slots: [...values], budget: own, total: budget });
         } finally {
           // What is left below zero ended this evaluation already.
           budget.charge(Math.min(before - own.left, budget.left));
@@ -169,18 +191,30 @@ interface Scope {
   readonly name: string;
   readonly type: CelType;
   readonly slot: number;
+  /** Of a variable of a macro. */
+  readonly estimate: VariableEstimate | undefined;
   readonly parent: Scope | undefined;
 }
 
 interface Frame {
   /** Variables that are being iterated over are set anew for each step. */
   readonly slots: (CelValue | Deferred | undefined)[];
+  /** Of this expression. */
   readonly budget: Budget;
+  /** Of all expressions together: what a variable costs is not the reader's. */
+  readonly total: Budget;
 }
 
 interface Code {
   readonly type: CelType;
+  readonly estimate: Estimate;
   run(frame: Frame): CelValue;
+  /** Variables and what is selected from values: the same without the price of looking it up, which is paid once for all selections. */
+  readonly resolve?: ((frame: Frame) => CelValue) | undefined;
+  /** Known beforehand, and free. */
+  readonly constant?: { readonly value: CelValue } | undefined;
+  /** A choice, whose branches are looked up at no price of their own. */
+  readonly isChoice?: boolean | undefined;
 }
 
 /** What was written, and what was parsed of it. */
@@ -195,33 +229,24 @@ class Builder {
   readonly slotsRead = new Set<number>();
   readonly #source: Source;
   readonly #functions: OverloadTable;
+  readonly #costs: CostEstimator;
   readonly #constructs: boolean;
   #slots = 0;
   /** Whether literals may hold values of several types, as those that are formatted do. */
   #mixes = false;
 
-  constructor(source: Source, functions: OverloadTable, constructs: boolean) {
+  constructor(source: Source, functions: OverloadTable, costs: CostEstimator, constructs: boolean) {
     this.#source = source;
     this.#functions = functions;
+    this.#costs = costs;
     this.#constructs = constructs;
   }
 
-  declare(parent: Scope | undefined, name: string, type: CelType): Scope {
+  /** @param estimate Of a variable of a macro. */
+  declare(parent: Scope | undefined, name: string, type: CelType, estimate?: VariableEstimate): Scope {
     const slot = this.#slots;
     this.#slots += 1;
-    return { name, type, slot, parent };
-  }
-
-  /** @throws {CelCompileError} */
-  build(node: ASTNode, scope: Scope | undefined): Code {
-    const { type, run } = this.#node(node, scope);
-    return {
-      type,
-      run(frame) {
-        frame.budget.charge(1);
-        return run(frame);
-      },
-    };
+    return { name, type, slot, estimate, parent };
   }
 
   #fail(message: string, node: ASTNode): CelCompileError {
@@ -229,7 +254,8 @@ class Builder {
     return new CelCompileError(locatedMessage(message, text, originOf(placeOf(node, parsed))));
   }
 
-  #node(node: ASTNode, scope: Scope | undefined): Code {
+  /** @throws {CelCompileError} */
+  build(node: ASTNode, scope: Scope | undefined): Code {
     switch (node.op) {
       case 'value':
         return this.#literal(node.args, node);
@@ -272,26 +298,28 @@ class Builder {
     const constant = literalValue(value);
     if (constant === undefined) throw this.#fail('unsupported literal', node);
     if (typeof constant === 'bigint' && constant > 2n ** 63n - 1n) throw this.#fail('invalid int literal', node);
-    return { type: typeOfValue(constant), run: () => constant };
+    return this.#constant(constant);
+  }
+
+  #constant(value: CelValue, type = typeOfValue(value)): Code {
+    const size = value instanceof TypeName ? undefined : countOf(value);
+    const estimate = this.#costs.literal(size, typeof value === 'bigint' ? value : undefined);
+    return { type, estimate, run: () => value, constant: { value } };
   }
 
   #identifier(name: string, node: ASTNode, scope: Scope | undefined): Code {
     const found = lookUp(scope, name);
     if (found === undefined) {
       if (!TYPE_NAMES.has(name)) throw this.#fail(`undeclared reference to '${name}' (in container '')`, node);
-      const type = new TypeName(name);
-      return { type: TYPE, run: () => type };
+      return { ...this.#constant(new TypeName(name), TYPE), estimate: this.#costs.variable(TYPE, undefined) };
     }
     const { slot, type } = found;
     this.slotsRead.add(slot);
-    return {
-      type,
-      run({ slots, budget }) {
-        const value = slots[slot];
-        if (value === undefined) throw new CelEvaluationError(`no such attribute: ${name}`);
-        return value instanceof Deferred ? value.value(budget) : value;
-      },
-    };
+    return lookedUp(type, this.#costs.variable(type, found.estimate), ({ slots, total }) => {
+      const value = slots[slot];
+      if (value === undefined) throw new CelEvaluationError(`no such attribute: ${name}`);
+      return value instanceof Deferred ? value.value(total) : value;
+    });
   }
 
   /** The variable that `a.b` as a whole is, where there is one of that name. */
@@ -322,28 +350,23 @@ class Builder {
 
   #select(operand: Code, field: string, node: ASTNode): Code {
     const type = this.#memberType(operand.type, field, node);
-    if (operand.type.kind === 'optional') return this.#optionalSelect(operand, field, node);
-    return {
-      type,
-      run(frame) {
-        const object = operand.run(frame);
-        if (object instanceof Optional) return optionalMember(object, field);
-        const value = memberOf(object, field);
-        if (value === undefined) throw new CelEvaluationError(`no such key: ${field}`);
-        return value;
-      },
-    };
+    const estimate = this.#costs.select(operand.estimate, operand.type, field, type);
+    if (operand.type.kind === 'optional') return { ...this.#optionalSelect(operand, field, node), estimate };
+    return selected(operand, type, estimate, (object, frame) => {
+      if (object instanceof Optional) return paidIfPresent(optionalMember(object, field), frame);
+      frame.budget.charge(1);
+      const value = memberOf(object, field);
+      if (value === undefined) throw new CelEvaluationError(`no such key: ${field}`);
+      return value;
+    });
   }
 
   #optionalSelect(operand: Code, field: string, node: ASTNode): Code {
-    const type = this.#memberType(operand.type, field, node);
-    return {
-      type: type.kind === 'optional' ? type : optionalOf(type),
-      run(frame) {
-        const object = operand.run(frame);
-        return optionalMember(object instanceof Optional ? object : new Optional(object), field);
-      },
-    };
+    const member = this.#memberType(operand.type, field, node);
+    const type = member.kind === 'optional' ? member : optionalOf(member);
+    return selected(operand, type, this.#costs.call([operand.estimate], exactly(1), type), (object, frame) =>
+      paidIfPresent(optionalMember(object instanceof Optional ? object : new Optional(object), field), frame),
+    );
   }
 
   #elementType(type: CelType, index: CelType, node: ASTNode): CelType {
@@ -358,9 +381,6 @@ class Builder {
       case 'map':
         if (isAssignable(index, type.key)) return type.of;
         break;
-      case 'object':
-        if (isAssignable(index, STRING)) return DYN;
-        break;
       default:
         break;
     }
@@ -370,46 +390,74 @@ class Builder {
   #index(operand: Code, index: Code, node: ASTNode): Code {
     const type = this.#elementType(operand.type, index.type, node);
     if (operand.type.kind === 'optional') return this.#optionalIndex(operand, index, node);
-    return {
-      type,
-      run(frame) {
-        const container = operand.run(frame);
-        const at = index.run(frame);
-        if (container instanceof Optional) return new Optional(container.value === undefined ? undefined : elementOf(container.value, at));
-        const value = elementOf(container, at);
-        if (value === undefined)
-          throw new CelEvaluationError(isList(container) ? `index out of bounds: ${String(at)}` : `no such key: ${String(at)}`);
-        return value;
-      },
-    };
+    const indexOf = index.resolve ?? index.run;
+    return selected(operand, type, this.#costs.index(operand.estimate, operand.type, index.estimate, type), (container, frame) => {
+      const at = indexOf(frame);
+      if (container instanceof Optional) return paidIfPresent(optionalElement(container, at), frame);
+      frame.budget.charge(1);
+      const value = elementOf(container, at);
+      if (value === undefined)
+        throw new CelEvaluationError(isList(container) ? `index out of bounds: ${String(at)}` : `no such key: ${String(at)}`);
+      return value;
+    });
   }
 
   #optionalIndex(operand: Code, index: Code, node: ASTNode): Code {
-    const type = this.#elementType(operand.type, index.type, node);
-    return {
-      type: optionalOf(type),
-      run(frame) {
-        const container = operand.run(frame);
-        const at = index.run(frame);
-        const whole = container instanceof Optional ? container.value : container;
-        return new Optional(whole === undefined ? undefined : elementOf(whole, at));
-      },
-    };
+    const type = optionalOf(this.#elementType(operand.type, index.type, node));
+    const estimate = this.#costs.call([operand.estimate, index.estimate], exactly(1), type);
+    const indexOf = index.resolve ?? index.run;
+    return selected(operand, type, estimate, (container, frame) => {
+      const at = indexOf(frame);
+      return paidIfPresent(optionalElement(container instanceof Optional ? container : new Optional(container), at), frame);
+    });
   }
 
   #list(items: readonly ASTNode[], scope: Scope | undefined): Code {
     const codes = items.map((item) => this.build(item, scope));
-    return { type: listOf(this.#common(codes, items)), run: (frame) => codes.map((code) => code.run(frame)) };
+    const type = listOf(this.#common(codes, items));
+    const estimate = this.#costs.list(codes.map((code) => code.estimate));
+    if (codes.every(({ constant }) => constant !== undefined)) {
+      return {
+        ...this.#constant(
+          codes.map(({ constant }) => constant?.value ?? null),
+          type,
+        ),
+        estimate,
+      };
+    }
+    return {
+      type,
+      estimate,
+      run(frame) {
+        frame.budget.charge(LIST_COST);
+        return codes.map((code) => code.run(frame));
+      },
+    };
   }
 
   #map(entries: readonly (readonly [ASTNode, ASTNode])[], scope: Scope | undefined): Code {
     const [keyNodes, valueNodes] = [entries.map(([key]) => key), entries.map(([, value]) => value)];
     const keys = keyNodes.map((key) => this.build(key, scope));
     const values = valueNodes.map((value) => this.build(value, scope));
+    const type = mapOf(this.#common(keys, keyNodes), this.#common(values, valueNodes));
+    const estimate = this.#costs.map(
+      keys.map((key) => key.estimate),
+      values.map((value) => value.estimate),
+    );
+    const made = (partOf: (code: Code) => CelValue): CelMap =>
+      new CelMap(new Map(keys.map((key, index): [CelKey, CelValue] => [keyOf(partOf(key)), partOf(values[index] ?? key)])));
+    const run = (frame: Frame): CelValue => made((code) => code.run(frame));
+    if ([...keys, ...values].every(({ constant }) => constant !== undefined)) {
+      const constant = constantValue(() => made((code) => code.constant?.value ?? null));
+      return { type, estimate, run, constant };
+    }
     return {
-      type: mapOf(this.#common(keys, keyNodes), this.#common(values, valueNodes)),
-      run: (frame) =>
-        new CelMap(new Map(keys.map((key, index): [CelKey, CelValue] => [keyOf(key.run(frame)), values[index]?.run(frame) ?? null]))),
+      type,
+      estimate,
+      run(frame) {
+        frame.budget.charge(MAP_COST);
+        return run(frame);
+      },
     };
   }
 
@@ -439,7 +487,9 @@ class Builder {
     if (type === undefined) {
       throw this.#fail(`found no matching overload for '_?_:_' applied to '(bool, ${showType(left.type)}, ${showType(right.type)})'`, node);
     }
-    return { type, run: (frame) => (truth(test.run(frame)) ? left.run(frame) : right.run(frame)) };
+    const [one, other] = [left.resolve ?? left.run, right.resolve ?? right.run];
+    const run = (frame: Frame): CelValue => (truth(test.run(frame)) ? one(frame) : other(frame));
+    return { type, estimate: this.#costs.conditional(test.estimate, left.estimate, right.estimate), run, resolve: run, isChoice: true };
   }
 
   /** Either side decides alone, whatever error the other one has. */
@@ -448,6 +498,7 @@ class Builder {
     const decisive = operator === '||';
     return {
       type: BOOL,
+      estimate: this.#costs.logical(left.estimate, right.estimate),
       run(frame) {
         const first = attempt(frame, () => truth(left.run(frame)));
         if (first === decisive) return decisive;
@@ -460,19 +511,30 @@ class Builder {
 
   #not(operand: ASTNode, _node: ASTNode, scope: Scope | undefined): Code {
     const code = this.#boolean(operand, scope, '!_');
-    return { type: BOOL, run: (frame) => !truth(code.run(frame)) };
+    return {
+      type: BOOL,
+      estimate: this.#costs.call([code.estimate], exactly(1), BOOL),
+      run(frame) {
+        frame.budget.charge(1);
+        return !truth(code.run(frame));
+      },
+    };
   }
 
   #negative(operand: ASTNode, node: ASTNode, scope: Scope | undefined): Code {
     // The smallest integer has no positive counterpart, so its digits alone would be too large.
-    if (operand.op === 'value' && operand.args === 2n ** 63n) return { type: INT, run: () => -(2n ** 63n) };
+    if (operand.op === 'value' && operand.args === 2n ** 63n) return this.#constant(-(2n ** 63n));
+    const digits = operand.op === 'value' ? literalValue(operand.args) : undefined;
+    if ((typeof digits === 'bigint' && digits < 2n ** 63n) || typeof digits === 'number') return this.#constant(-digits);
     const code = this.build(operand, scope);
     if (!isAssignable(code.type, INT) && !isAssignable(code.type, DOUBLE)) {
       throw this.#fail(`found no matching overload for '-_' applied to '(${showType(code.type)})'`, node);
     }
     return {
       type: code.type,
+      estimate: this.#costs.call([code.estimate], exactly(1), code.type),
       run(frame) {
+        frame.budget.charge(1);
         const value = code.run(frame);
         if (typeof value === 'bigint') return int64(-value);
         if (typeof value === 'number') return -value;
@@ -492,9 +554,12 @@ class Builder {
       if (type === undefined) throw mismatch();
       return {
         type,
+        estimate: this.#arithmeticEstimate(operator, left, right, type),
         run(frame) {
           const [x, y] = [left.run(frame), right.run(frame)];
-          if (typeof x === 'string' || typeof x === 'object') frame.budget.charge((lengthOf(x) + lengthOf(y)) * (isList(x) ? 1 : 0.1));
+          if (typeof x === 'string' || x instanceof Uint8Array) frame.budget.charge(Math.ceil((countOf(x) + countOf(y)) * TEXT_FACTOR));
+          else frame.budget.charge(1);
+          if (isList(x) && isList(y)) frame.budget.work(x.length + y.length);
           return arithmetic(operator, x, y);
         },
       };
@@ -503,11 +568,13 @@ class Builder {
       const fits = left.type.kind === right.type.kind || left.type.kind === 'dyn' || right.type.kind === 'dyn';
       const numbers = NUMBER_KINDS.has(left.type.kind) && NUMBER_KINDS.has(right.type.kind);
       if (!ORDERED_KINDS.has(left.type.kind) || !ORDERED_KINDS.has(right.type.kind) || (!fits && !numbers)) throw mismatch();
+      const estimate = this.#orderEstimate(left, right);
       return {
         type: BOOL,
+        estimate,
         run(frame) {
           const [x, y] = [left.run(frame), right.run(frame)];
-          frame.budget.charge(Math.min(lengthOf(x), lengthOf(y)) * 0.1);
+          frame.budget.charge(typeof x === 'string' || x instanceof Uint8Array ? comparisonCost(x, y) : 1);
           return ordered(operator, compareValues(x, y));
         },
       };
@@ -518,7 +585,13 @@ class Builder {
         holder.kind === 'dyn' ||
         (holder.kind === 'list' ? unify(left.type, holder.of) !== undefined : holder.kind === 'map' && isAssignable(left.type, holder.key));
       if (!fits) throw mismatch();
-      return { type: BOOL, run: (frame) => contains(left.run(frame), right.run(frame), frame.budget) };
+      const isList = holder.kind !== 'map';
+      const price = isList ? (right.estimate.size ?? ANY_SIZE) : exactly(1);
+      const estimate = this.#costs.call([left.estimate, right.estimate], holder.kind === 'dyn' ? either(price, exactly(1)) : price, BOOL);
+      // What stands in the text is looked up like a key; only what is there at all is looked for.
+      const known = right.constant?.value;
+      if (Array.isArray(known) && known.length === 0) return { ...this.#constant(false), estimate };
+      return { type: BOOL, estimate, run: (frame) => contains(left.run(frame), right.run(frame), known === undefined, frame.budget) };
     }
     if (operator === '==' || operator === '!=') {
       const comparable =
@@ -526,14 +599,45 @@ class Builder {
       if (!comparable && left.type.kind !== 'null' && right.type.kind !== 'null') throw mismatch();
       return {
         type: BOOL,
+        estimate: this.#equalityEstimate(operator, left, right),
         run(frame) {
           const [x, y] = [left.run(frame), right.run(frame)];
-          if (typeof x === 'object' || typeof x === 'string') frame.budget.charge(Math.min(sizeOfValue(x), sizeOfValue(y)) * 0.1);
-          return equalValues(x, y) === (operator === '==');
+          frame.budget.charge(comparisonCost(x, y));
+          return equalValues(x, y, frame.budget) === (operator === '==');
         },
       };
     }
     throw this.#fail(`unknown operator ${operator}`, node);
+  }
+
+  #arithmeticEstimate(operator: string, left: Code, right: Code, type: CelType): Estimate {
+    const single = this.#costs.call([left.estimate, right.estimate], exactly(1), type);
+    if (operator !== '+') return single;
+    const kind = left.type.kind === 'dyn' ? right.type.kind : left.type.kind;
+    if (kind === 'list') return this.#costs.concatenation(left.estimate, right.estimate, true);
+    if (kind !== 'string' && kind !== 'bytes' && kind !== 'dyn') return single;
+    const text = this.#costs.concatenation(left.estimate, right.estimate, false);
+    return kind === 'dyn' ? { ...text, cost: either(text.cost, single.cost) } : text;
+  }
+
+  #orderEstimate(left: Code, right: Code): Estimate {
+    const kind = left.type.kind === 'dyn' ? right.type.kind : left.type.kind;
+    const single = this.#costs.call([left.estimate, right.estimate], exactly(1), BOOL);
+    if (kind !== 'string' && kind !== 'bytes' && kind !== 'dyn') return single;
+    const text = this.#costs.comparison(left.estimate, right.estimate);
+    return kind === 'dyn' ? { ...text, cost: either(text.cost, single.cost) } : text;
+  }
+
+  /** Values of libraries are held against each other at a price of their own, if for being equal only. */
+  #equalityEstimate(operator: string, left: Code, right: Code): Estimate {
+    const { type } = left;
+    if (operator !== '==' || type.kind !== 'opaque' || right.type.kind !== 'opaque' || right.type.name !== type.name) {
+      return this.#costs.comparison(left.estimate, right.estimate);
+    }
+    let price: Range = exactly(1);
+    if (type === FORMAT) price = scaled({ min: 1, max: FORMAT_SIZE_MAX }, TEXT_FACTOR);
+    else if (type === URL_TYPE) price = scaled({ min: 1, max: right.estimate.size?.max ?? 1 }, TEXT_FACTOR);
+    return this.#costs.call([left.estimate, right.estimate], price, BOOL);
   }
 
   #call(name: string, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
@@ -559,9 +663,16 @@ class Builder {
       if (fault !== undefined) throw this.#fail(fault, key);
       return { field, optional: written.startsWith('?'), code: this.build(value, scope) };
     });
+    const type = constructedType(typeName);
     return {
-      type: constructedType(typeName),
+      type,
+      estimate: this.#costs.call(
+        codes.map(({ code }) => code.estimate),
+        exactly(MESSAGE_COST),
+        type,
+      ),
       run(frame) {
+        frame.budget.charge(MESSAGE_COST);
         const entries = new Map<CelKey, CelValue>();
         for (const { field, optional, code } of codes) {
           const value = code.run(frame);
@@ -576,7 +687,6 @@ class Builder {
 
   #methodCall(name: string, receiver: ASTNode, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
     if (receiver.op === 'id' && NAMESPACES.has(receiver.args) && lookUp(scope, receiver.args) === undefined) {
-      if (receiver.args === 'cel') return this.#bind(name, args, node, scope);
       return this.#invoke(
         `${receiver.args}.${name}`,
         false,
@@ -612,16 +722,37 @@ class Builder {
       type = type === undefined ? result : (unify(type, result) ?? DYN);
     }
     const open = needsDispatch(candidates, types);
-    return {
-      type: type ?? DYN,
+    const cost = costOfFunction(name, method);
+    const result = type ?? DYN;
+    const estimates = codes.map((code) => code.estimate);
+    const { price, size } = cost.estimate(codes, this.#costs);
+    const invoked: Code = {
+      type: result,
+      estimate: this.#costs.call(estimates, price, result, name === 'dyn' ? estimates[0]?.size : size),
       run(frame) {
         const args = codes.map((code) => code.run(frame));
+        frame.budget.charge(cost.actual(args));
         const chosen: Overload | undefined = open ? dispatch(candidates, args) : first;
         if (chosen === undefined) throw new CelEvaluationError(`no such overload: ${name}`);
-        frame.budget.charge(1);
-        return chosen.run(args, frame.budget);
+        const value = chosen.run(args, frame.budget);
+        if (cost.made !== undefined) frame.budget.charge(cost.made(value));
+        return value;
       },
     };
+    return CONVERSIONS.has(name) && codes[0]?.constant !== undefined ? this.#converted(name, invoked, node) : invoked;
+  }
+
+  /** A literal that is converted is converted once, and what is no time or duration is found out here. */
+  #converted(name: string, { run, ...code }: Code, node: ASTNode): Code {
+    try {
+      const budget = new Budget(EXPRESSION_COST_MAX);
+      const value = run({ slots: [], budget, total: budget });
+      return { ...code, run: () => value, constant: { value } };
+    } catch (error) {
+      if (!(error instanceof CelEvaluationError)) throw error;
+      if (name === 'timestamp' || name === 'duration') throw this.#fail(`invalid ${name} argument`, node);
+      return { ...code, run };
+    }
   }
 
   /** A malformed pattern that stands in the text is found when it is compiled. */
@@ -638,32 +769,19 @@ class Builder {
   #has(args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
     const [field] = args;
     if (args.length !== 1 || field?.op !== '.') throw this.#fail('invalid argument to has() macro', node);
-    if (this.#qualified(field, scope) !== undefined) return { type: BOOL, run: () => true };
+    if (this.#qualified(field, scope) !== undefined) return this.#constant(true);
     const operand = this.build(field.args[0], scope);
     const name = field.args[1];
     this.#memberType(operand.type, name, field);
+    const resolve = operand.resolve ?? operand.run;
     return {
       type: BOOL,
+      estimate: this.#costs.call([operand.estimate], FREE, BOOL),
       run(frame) {
-        const object = operand.run(frame);
+        const object = resolve(frame);
+        if (operand.isChoice !== true) frame.budget.charge(1);
         if (object instanceof Optional) return object.value !== undefined && memberOf(object.value, name) !== undefined;
         return memberOf(object, name) !== undefined;
-      },
-    };
-  }
-
-  #bind(name: string, args: readonly ASTNode[], node: ASTNode, scope: Scope | undefined): Code {
-    const [variable, value, body] = args;
-    if (name !== 'bind' || variable?.op !== 'id' || value === undefined || body === undefined)
-      throw this.#fail(`undeclared reference to 'cel.${name}'`, node);
-    const init = this.build(value, scope);
-    const inner = this.declare(scope, variable.args, init.type);
-    const result = this.build(body, inner);
-    return {
-      type: result.type,
-      run(frame) {
-        frame.slots[inner.slot] = init.run(frame);
-        return result.run(frame);
       },
     };
   }
@@ -679,6 +797,7 @@ class Builder {
         throw this.#fail(`found no matching overload for '${name}' applied to '${showType(target.type)}.(${showType(other.type)})'`, node);
       return {
         type,
+        estimate: this.#costs.call([target.estimate, other.estimate], exactly(1), type),
         run(frame) {
           const optional = target.run(frame);
           if (!(optional instanceof Optional)) throw new CelEvaluationError(`no such overload: ${name}`);
@@ -688,17 +807,24 @@ class Builder {
       };
     }
     if ((name === 'optMap' || name === 'optFlatMap') && first?.op === 'id' && second !== undefined) {
-      const inner = this.declare(scope, first.args, of);
+      const inner = this.declare(scope, first.args, of, { size: this.#costs.call([], FREE, of).size });
       const body = this.build(second, inner);
+      const wraps = name === 'optMap';
+      const type = wraps ? optionalOf(body.type) : body.type;
       return {
-        type: name === 'optMap' ? optionalOf(body.type) : body.type,
+        type,
+        estimate: this.#costs.optionalMap(target.estimate, body.estimate, wraps, type),
         run(frame) {
+          const before = frame.budget.left;
           const optional = target.run(frame);
           if (!(optional instanceof Optional)) throw new CelEvaluationError(`no such overload: ${name}`);
+          // Whether there is a value is asked, and then for the value or for none: upstream evaluates the target for both questions.
+          frame.budget.charge(2);
           if (optional.value === undefined) return optional;
+          frame.budget.charge(before - frame.budget.left - 2 + (wraps ? 1 : 0));
           frame.slots[inner.slot] = optional.value;
           const value = body.run(frame);
-          return name === 'optMap' ? new Optional(value) : value;
+          return wraps ? new Optional(value) : value;
         },
       };
     }
@@ -717,31 +843,42 @@ class Builder {
       );
     }
     const [first, second] = plan.names;
-    let inner = this.declare(scope, first, plan.two ? key : item);
+    const known = (which: 'single' | 'key' | 'value') => this.#costs.iterated(range.estimate, range.type, which);
+    let inner = this.declare(scope, first, plan.two ? key : item, known(plan.two ? 'key' : 'single'));
+    const single = inner;
     const keySlot = inner.slot;
     let itemSlot = keySlot;
     if (plan.two) {
-      inner = this.declare(inner, second ?? '', item);
+      inner = this.declare(inner, second ?? '', item, known('value'));
       itemSlot = inner.slot;
     }
     const filter = plan.filter === undefined ? undefined : this.#boolean(plan.filter, inner, name);
     const body =
       plan.form === 'quantifier' || plan.form === 'filter' ? this.#boolean(plan.body, inner, name) : this.build(plan.body, inner);
     const step = { keySlot, itemSlot, two: plan.two, range, filter, body };
+    const costs = this.#costs;
+    const [whole, given, kept] = [range.estimate, body.estimate, filter?.estimate];
     switch (plan.form) {
       case 'quantifier':
-        return { type: BOOL, run: (frame) => quantify(name, step, frame) };
-      case 'filter':
-        return { type: range.type.kind === 'list' ? range.type : listOf(item), run: (frame) => collect(step, frame, true) };
-      case 'sort':
-        return { type: range.type, run: (frame) => sortedBy(step, frame) };
+        return { type: BOOL, estimate: costs.quantifier(name, whole, given), run: (frame) => quantify(name, step, frame) };
+      case 'filter': {
+        const type = range.type.kind === 'list' ? range.type : listOf(item);
+        const estimate = costs.collection(whole, given, costs.variable(item, single.estimate));
+        return { type, estimate, run: (frame) => collect(step, frame, true) };
+      }
+      case 'sort': {
+        const isText = body.type.kind === 'string' || body.type.kind === 'bytes';
+        return { type: range.type, estimate: costs.sorting(whole, given, isText), run: (frame) => sortedBy(step, frame) };
+      }
       case 'list':
-        return { type: listOf(body.type), run: (frame) => collect(step, frame, false) };
-      case 'map':
-        return { type: mapOf(key, body.type), run: (frame) => collectMap(step, frame, false) };
+        return { type: listOf(body.type), estimate: costs.collection(whole, kept, given), run: (frame) => collect(step, frame, false) };
+      case 'map': {
+        const estimate = costs.mapping(whole, kept, given, false);
+        return { type: mapOf(key, body.type), estimate, run: (frame) => collectMap(step, frame, false) };
+      }
       case 'entries': {
-        const of = body.type.kind === 'map' ? body.type : mapOf(DYN, DYN);
-        return { type: of, run: (frame) => collectMap(step, frame, true) };
+        const type = body.type.kind === 'map' ? body.type : mapOf(DYN, DYN);
+        return { type, estimate: costs.mapping(whole, kept, given, true), run: (frame) => collectMap(step, frame, true) };
       }
       default:
         return plan.form satisfies never;
@@ -851,59 +988,79 @@ function rangeTypes(type: CelType, two: boolean): readonly [CelType?, CelType?] 
   }
 }
 
-/** Sets the variables for each entry in turn. */
-function* entriesOf({ keySlot, itemSlot, two, range, filter }: Step, frame: Frame): Generator<CelValue> {
+/** Sets the variables for each entry in turn. @param turnCost Of asking whether to go on. */
+function* entriesOf({ keySlot, itemSlot, two, range, filter }: Step, frame: Frame, turnCost = 0): Generator<CelValue> {
   const whole = range.run(frame);
-  const entries: Iterable<readonly [CelValue, CelValue]> = isList(whole)
-    ? whole.map((item, index) => [BigInt(index), item] as const)
-    : whole instanceof CelMap
-      ? [...whole.entries]
-      : notIterable(whole);
-  frame.budget.charge(isList(whole) ? whole.length : 1);
-  for (const [key, item] of entries) {
-    frame.budget.charge(1);
-    const shown = two || isList(whole) ? item : key;
-    if (two) frame.slots[keySlot] = key;
+  const isOfList = isList(whole);
+  if (!isOfList && !(whole instanceof CelMap))
+    throw new CelEvaluationError(`no such overload: ${showType(typeOfValue(whole))} is no range`);
+  for (const [key, item] of isOfList ? whole.entries() : whole.entries) {
+    frame.budget.charge(turnCost);
+    frame.budget.work(TURN_WORK);
+    const shown = two || isOfList ? item : key;
+    if (two) frame.slots[keySlot] = typeof key === 'number' ? BigInt(key) : key;
     frame.slots[itemSlot] = shown;
     if (filter !== undefined && !truth(filter.run(frame))) continue;
-    yield two ? key : shown;
+    yield two ? (frame.slots[keySlot] as CelValue) : shown;
   }
 }
 
-function notIterable(value: CelValue): never {
-  throw new CelEvaluationError(`no such overload: ${showType(typeOfValue(value))} is no range`);
-}
-
+/** Upstream's macros keep an accumulator: looking at it, at each turn and at the end, has its price. */
 function quantify(name: string, step: Step, frame: Frame): boolean {
-  let matches = 0;
+  if (name !== 'all' && name !== 'exists') return isExactlyOne(step, frame);
+  const decisive = name === 'exists';
+  let isDecided = false;
   let failure: CelEvaluationError | undefined;
-  for (const _entry of entriesOf(step, frame)) {
+  for (const _entry of entriesOf(step, frame, decisive ? 3 : 2)) {
+    if (isDecided) break;
+    frame.budget.charge(1);
     const result = attempt(frame, () => truth(step.body.run(frame)));
-    if (result instanceof CelEvaluationError) {
-      if (name !== 'all' && name !== 'exists') throw result;
-      failure ??= result;
-    } else if (name === 'all' && !result) return false;
-    else if (name === 'exists' && result) return true;
-    else if (result) matches += 1;
+    if (result instanceof CelEvaluationError) failure ??= result;
+    else isDecided = result === decisive;
   }
-  if (failure !== undefined) throw failure;
-  return name === 'all' || (name !== 'exists' && matches === 1);
+  frame.budget.charge(1);
+  if (!isDecided && failure !== undefined) throw failure;
+  return isDecided === decisive;
+}
+
+function isExactlyOne(step: Step, frame: Frame): boolean {
+  let matches = 0;
+  for (const _entry of entriesOf(step, frame)) {
+    if (!truth(step.body.run(frame))) continue;
+    frame.budget.charge(2);
+    matches += 1;
+  }
+  frame.budget.charge(2);
+  return matches === 1;
+}
+
+/** What appending one item to the accumulator costs: a list of it, and putting the two together. */
+function appendCost({ constant }: Code): number {
+  return constant === undefined ? LIST_COST + 2 : 2;
 }
 
 function collect(step: Step, frame: Frame, keeps: boolean): CelValue[] {
   const result: CelValue[] = [];
+  const each = keeps ? LIST_COST + 3 : appendCost(step.body);
   for (const entry of entriesOf(step, frame)) {
     const value = step.body.run(frame);
-    if (!keeps) result.push(value);
-    else if (truth(value)) result.push(entry);
+    if (keeps && !truth(value)) continue;
+    frame.budget.charge(each);
+    result.push(keeps ? entry : value);
   }
+  frame.budget.charge(1);
   return result;
 }
 
 function sortedBy(step: Step, frame: Frame): CelValue[] {
   const keyed: { readonly key: CelValue; readonly item: CelValue }[] = [];
-  for (const item of entriesOf(step, frame)) keyed.push({ key: step.body.run(frame), item });
-  frame.budget.charge(keyed.length * Math.ceil(Math.log2(keyed.length + 1)));
+  const each = appendCost(step.body);
+  for (const item of entriesOf(step, frame)) {
+    keyed.push({ key: step.body.run(frame), item });
+    frame.budget.charge(each);
+  }
+  // The list under its name, twice, and that of the keys.
+  frame.budget.charge(3 + selfComparisonCost(keyed.map(({ key }) => key)));
   return keyed.toSorted((a, b) => compareValues(a.key, b.key)).map(({ item }) => item);
 }
 
@@ -911,20 +1068,33 @@ function collectMap(step: Step, frame: Frame, entries: boolean): CelMap {
   const result = new Map<CelKey, CelValue>();
   for (const key of entriesOf(step, frame)) {
     const value = step.body.run(frame);
+    frame.budget.charge(entries ? 2 : 3);
     if (!entries) result.set(keyOf(key), value);
     else if (value instanceof CelMap) {
+      frame.budget.work(value.entries.size);
       for (const [own, item] of value.entries) {
         if (result.has(own)) throw new CelEvaluationError(`insert failed: key ${String(own)} already exists`);
         result.set(own, item);
       }
     } else throw new CelEvaluationError('no such overload');
   }
+  frame.budget.charge(1);
   return new CelMap(result);
 }
 
 function lookUp(scope: Scope | undefined, name: string): Scope | undefined {
   for (let at = scope; at !== undefined; at = at.parent) if (at.name === name) return at;
   return undefined;
+}
+
+/** `undefined`: making it fails, which is the evaluation's to find. */
+function constantValue(make: () => CelValue): { readonly value: CelValue } | undefined {
+  try {
+    return { value: make() };
+  } catch (error) {
+    if (error instanceof CelEvaluationError) return undefined;
+    throw error;
+  }
 }
 
 function literalValue(value: unknown): CelValue | undefined {
@@ -940,7 +1110,7 @@ function attempt<T>({ budget }: Frame, run: () => T): T | CelEvaluationError {
   try {
     return run();
   } catch (error) {
-    if (error instanceof CelEvaluationError) return budget.pay(ERROR_COST, error);
+    if (error instanceof CelEvaluationError) return budget.worked(ERROR_WORK, error);
     throw error;
   }
 }
@@ -963,12 +1133,42 @@ function ordered(operator: string, comparison: number): boolean {
   }
 }
 
-function contains(value: CelValue, holder: CelValue, budget: Budget): boolean {
+function contains(value: CelValue, holder: CelValue, isPriced: boolean, budget: Budget): boolean {
   const whole = holder instanceof Optional ? (holder.value ?? []) : holder;
-  if (whole instanceof CelMap) return whole.entries.has(keyOf(value));
+  if (whole instanceof CelMap) {
+    budget.charge(1);
+    return whole.entries.has(keyOf(value));
+  }
   if (!isList(whole)) throw new CelEvaluationError('no such overload');
-  budget.charge(whole.length);
-  return whole.some((item) => equalValues(item, value));
+  if (isPriced) budget.charge(whole.length);
+  else budget.work(whole.length);
+  return whole.some((item) => equalValues(item, value, budget));
+}
+
+/** @param resolve Is paid for once when it stands alone. */
+function lookedUp(type: CelType, estimate: Estimate, resolve: (frame: Frame) => CelValue): Code {
+  return {
+    type,
+    estimate,
+    resolve,
+    run(frame) {
+      frame.budget.charge(1);
+      return resolve(frame);
+    },
+  };
+}
+
+/** What `pick` takes from the operand. */
+function selected(operand: Code, type: CelType, estimate: Estimate, pick: (value: CelValue, frame: Frame) => CelValue): Code {
+  const from = operand.resolve ?? operand.run;
+  const resolve = (frame: Frame): CelValue => pick(from(frame), frame);
+  return operand.isChoice === true ? { type, estimate, run: resolve, resolve, isChoice: true } : lookedUp(type, estimate, resolve);
+}
+
+/** Selections from what is not there are free. */
+function paidIfPresent(optional: Optional, { budget }: Frame): Optional {
+  if (optional.value !== undefined) budget.charge(1);
+  return optional;
 }
 
 function memberOf(object: CelValue, field: string): CelValue | undefined {
@@ -977,7 +1177,11 @@ function memberOf(object: CelValue, field: string): CelValue | undefined {
 }
 
 function optionalMember({ value }: Optional, field: string): Optional {
-  return value instanceof CelMap ? new Optional(value.entries.get(field)) : new Optional(undefined);
+  return value instanceof CelMap ? new Optional(value.entries.get(field)) : NONE;
+}
+
+function optionalElement({ value }: Optional, index: CelValue): Optional {
+  return value === undefined ? NONE : new Optional(elementOf(value, index));
 }
 
 function elementOf(container: CelValue, index: CelValue): CelValue | undefined {
@@ -985,8 +1189,4 @@ function elementOf(container: CelValue, index: CelValue): CelValue | undefined {
   if (!isList(container)) throw new CelEvaluationError('no such overload');
   const at = Number(keyOf(index));
   return Number.isInteger(at) && at >= 0 ? container[at] : undefined;
-}
-
-function lengthOf(value: CelValue): number {
-  return typeof value === 'string' || isList(value) || value instanceof Uint8Array ? value.length : 1;
 }

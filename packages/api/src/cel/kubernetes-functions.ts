@@ -25,8 +25,8 @@ function opaqueOf(found: OpaqueContent | undefined, what: string, text: string):
 /** `isX(string)` and `x(string)`, which belong together. */
 function parsers(test: string, make: string, type: CelType, parse: (text: string) => OpaqueContent | undefined): readonly Overload[] {
   return [
-    define<[string]>(test, [STRING], BOOL, ([text], budget) => budget.pay(text.length * 0.1, parse(text) !== undefined)),
-    define<[string]>(make, [STRING], type, ([text], budget) => budget.pay(text.length * 0.1, opaqueOf(parse(text), make, text))),
+    define<[string]>(test, [STRING], BOOL, ([text], budget) => budget.worked(text.length * 0.1, parse(text) !== undefined)),
+    define<[string]>(make, [STRING], type, ([text], budget) => budget.worked(text.length * 0.1, opaqueOf(parse(text), make, text))),
   ];
 }
 
@@ -179,7 +179,7 @@ const urls: readonly Overload[] = [
   urlPart('getEscapedPath', (url) => url.pathname),
   method<[CelValue]>('getQuery', [URL_TYPE], mapOf(STRING, listOf(STRING)), ([value], budget) => {
     const { url } = content(value, 'url');
-    budget.charge(url.search.length);
+    budget.work(url.search.length);
     const { searchParams } = url;
     return new CelMap(new Map([...new Set(searchParams.keys())].map((key) => [key, searchParams.getAll(key)])));
   }),
@@ -212,7 +212,7 @@ const formats: readonly Overload[] = [
     ([format]) => new Optional(Object.hasOwn(FORMATS, format) ? new Opaque({ kind: 'format', format }) : undefined),
   ),
   method<[CelValue, string]>('validate', [FORMAT, STRING], optionalOf(listOf(STRING)), ([value, text], budget) => {
-    budget.charge(text.length * 0.1);
+    budget.work(text.length * 0.1);
     const faults = FORMATS[content(value, 'format').format]?.(text) ?? [];
     return new Optional(faults.length === 0 ? undefined : faults);
   }),

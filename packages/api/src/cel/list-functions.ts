@@ -30,7 +30,7 @@ function listMethod(
       return list.kind === 'list' && (kinds === undefined || kinds.has(list.of.kind)) ? result(list.of) : undefined;
     },
     run: ([list], budget) => {
-      budget.charge(sizeOfValue(list) * 0.1 + (list as List).length);
+      budget.work(sizeOfValue(list) * 0.1 + (list as List).length);
       return run(list as List, budget);
     },
   };
@@ -66,7 +66,7 @@ function positions(name: string, at: (list: List, wanted: CelValue) => number): 
       return list.kind === 'list' && isAssignable(item, list.of) ? INT : undefined;
     },
     run: ([list, item], budget) => {
-      budget.charge(sizeOfValue(list));
+      budget.work(sizeOfValue(list));
       return BigInt(at(list as List, item as CelValue));
     },
   };
@@ -75,7 +75,7 @@ function positions(name: string, at: (list: List, wanted: CelValue) => number): 
 function flattened(list: List, depth: bigint, budget: Budget): CelValue[] {
   if (depth < 0n) throw new CelEvaluationError('level must be non-negative');
   return list.flatMap((item) => {
-    budget.charge(1);
+    budget.work(1);
     return isList(item) && depth > 0n ? flattened(item, depth - 1n, budget) : [item];
   });
 }
@@ -89,7 +89,7 @@ function distinct(list: List, budget: Budget): List {
       seen.add(item);
       return true;
     }
-    budget.charge(odd.length * sizeOfValue(item));
+    budget.work(odd.length * sizeOfValue(item));
     if (odd.some((other) => equalValues(other, item))) return false;
     odd.push(item);
     return true;
@@ -97,7 +97,7 @@ function distinct(list: List, budget: Budget): List {
 }
 
 function contains(list: List, wanted: List, budget: Budget): boolean {
-  budget.charge(sizeOfValue(list) * Math.max(wanted.length, 1));
+  budget.work(sizeOfValue(list) * Math.max(wanted.length, 1));
   return wanted.every((item) => list.some((other) => equalValues(other, item)));
 }
 
@@ -105,7 +105,7 @@ const sets: readonly Overload[] = [
   define<[List, List]>('sets.contains', [ANY_LIST, ANY_LIST], BOOL, ([list, part], budget) => contains(list, part, budget)),
   define<[List, List]>('sets.equivalent', [ANY_LIST, ANY_LIST], BOOL, ([a, b], budget) => contains(a, b, budget) && contains(b, a, budget)),
   define<[List, List]>('sets.intersects', [ANY_LIST, ANY_LIST], BOOL, ([a, b], budget) => {
-    budget.charge(sizeOfValue(a) * Math.max(b.length, 1));
+    budget.work(sizeOfValue(a) * Math.max(b.length, 1));
     return a.some((item) => b.some((other) => equalValues(other, item)));
   }),
 ];
@@ -218,13 +218,13 @@ export const listFunctions: readonly Overload[] = [
       const [items, start, end] = [list as List, from as bigint, to as bigint];
       if (start < 0n || end < start || end > BigInt(items.length))
         throw new CelEvaluationError(`cannot slice(${start}, ${end}), list is length ${items.length}`);
-      budget.charge(Number(end - start));
+      budget.work(Number(end - start));
       return items.slice(Number(start), Number(end));
     },
   },
   define<[bigint]>('lists.range', [INT], listOf(INT), ([count], budget) => {
     if (count > BigInt(Math.max(Math.floor(budget.left), 0))) budget.charge(Number.MAX_SAFE_INTEGER);
-    budget.charge(Number(count < 0n ? 0n : count));
+    budget.work(Number(count < 0n ? 0n : count));
     return Array.from({ length: Number(count < 0n ? 0n : count) }, (_, index) => BigInt(index));
   }),
   positions('indexOf', (list, wanted) => list.findIndex((item) => equalValues(item, wanted))),

@@ -125,6 +125,6 @@ export function typeNameFault(value: CelValue, path?: string): string | undefine
 /** What JSON patches need besides: keys with `/` and `~` as steps of a path (RFC 6901). */
 export const patchFunctions: readonly Overload[] = [
   define<[string]>('jsonpatch.escapeKey', [STRING], STRING, ([key], budget) =>
-    budget.pay(key.length * 0.1, key.replaceAll('~', '~0').replaceAll('/', '~1')),
+    budget.worked(key.length * 0.1, key.replaceAll('~', '~0').replaceAll('/', '~1')),
   ),
 ];

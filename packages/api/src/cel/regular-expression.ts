@@ -20,7 +20,7 @@ export function compilePattern(pattern: string): RE2JS {
 
 /** Upstream's price of matching: the text times the pattern, each at a fraction. */
 export function chargeMatch(text: string, pattern: string, budget: Budget): void {
-  budget.charge(Math.ceil((text.length + 1) * 0.1) * Math.ceil(Math.max(pattern.length, 1) * 0.25));
+  budget.work(Math.ceil((text.length + 1) * 0.1) * Math.ceil(Math.max(pattern.length, 1) * 0.25));
 }
 
 /** About how many steps `pattern` compiles to: counted repetition copies what it repeats, and nested counts multiply. */

@@ -18,7 +18,7 @@ import {
   TYPE,
   UINT,
 } from './cel-type.ts';
-import { type CelMap, type CelValue, Duration, isList, Timestamp, TypeName, typeOfValue, Uint } from './cel-value.ts';
+import { type CelMap, type CelValue, characterCount, Duration, isList, Timestamp, TypeName, typeOfValue, Uint } from './cel-value.ts';
 import { define, method, type Overload } from './overload.ts';
 import { chargeMatch, compilePattern } from './regular-expression.ts';
 
@@ -38,12 +38,6 @@ export function int64(value: bigint): bigint {
 export function uint64(value: bigint): Uint {
   if (value < 0n || value > UINT_MAX) throw new CelEvaluationError('unsigned integer overflow');
   return new Uint(value);
-}
-
-function characters(text: string): bigint {
-  let count = 0n;
-  for (const _character of text) count += 1n;
-  return count;
 }
 
 function truncated(value: number): bigint {
@@ -85,7 +79,7 @@ function nameOfType(value: CelValue): string {
 
 const sizes: readonly Overload[] = [
   ...[define, method].flatMap((make) => [
-    make<[string]>('size', [STRING], INT, ([text], budget) => budget.pay(text.length * 0.1, characters(text))),
+    make<[string]>('size', [STRING], INT, ([text], budget) => budget.worked(text.length * 0.1, BigInt(characterCount(text)))),
     make<[Uint8Array]>('size', [BYTES], INT, ([bytes]) => BigInt(bytes.length)),
     make<[readonly CelValue[]]>('size', [ANY_LIST], INT, ([list]) => BigInt(list.length)),
     make<[CelMap]>('size', [ANY_MAP], INT, ([map]) => BigInt(map.entries.size)),
@@ -111,10 +105,12 @@ const conversions: readonly Overload[] = [
   define<[Uint]>('string', [UINT], STRING, ([{ value }]) => String(value)),
   define<[number]>('string', [DOUBLE], STRING, ([value]) => String(value)),
   define<[boolean]>('string', [BOOL], STRING, ([value]) => String(value)),
-  define<[Uint8Array]>('string', [BYTES], STRING, ([bytes], budget) => budget.pay(bytes.length * 0.1, Buffer.from(bytes).toString('utf8'))),
+  define<[Uint8Array]>('string', [BYTES], STRING, ([bytes], budget) =>
+    budget.worked(bytes.length * 0.1, Buffer.from(bytes).toString('utf8')),
+  ),
   define<[Timestamp]>('string', [TIMESTAMP], STRING, ([value]) => showTimestamp(value)),
   define<[Duration]>('string', [DURATION], STRING, ([value]) => showDuration(value)),
-  define<[string]>('bytes', [STRING], BYTES, ([text], budget) => budget.pay(text.length * 0.1, Buffer.from(text, 'utf8'))),
+  define<[string]>('bytes', [STRING], BYTES, ([text], budget) => budget.worked(text.length * 0.1, Buffer.from(text, 'utf8'))),
   define<[Uint8Array]>('bytes', [BYTES], BYTES, ([bytes]) => bytes),
   define<[boolean]>('bool', [BOOL], BOOL, ([value]) => value),
   define<[string]>('bool', [STRING], BOOL, ([text]) => {
@@ -134,13 +130,13 @@ const conversions: readonly Overload[] = [
 
 const texts: readonly Overload[] = [
   method<[string, string]>('startsWith', [STRING, STRING], BOOL, ([text, part], budget) =>
-    budget.pay(part.length * 0.1, text.startsWith(part)),
+    budget.worked(part.length * 0.1, text.startsWith(part)),
   ),
   method<[string, string]>('endsWith', [STRING, STRING], BOOL, ([text, part], budget) =>
-    budget.pay(part.length * 0.1, text.endsWith(part)),
+    budget.worked(part.length * 0.1, text.endsWith(part)),
   ),
   method<[string, string]>('contains', [STRING, STRING], BOOL, ([text, part], budget) =>
-    budget.pay(Math.ceil(text.length * 0.1) * Math.ceil(Math.max(part.length, 1) * 0.1), text.includes(part)),
+    budget.worked(Math.ceil(text.length * 0.1) * Math.ceil(Math.max(part.length, 1) * 0.1), text.includes(part)),
   ),
   ...[define, method].map((make) =>
     make<[string, string]>('matches', [STRING, STRING], BOOL, ([text, pattern], budget) => {

@@ -11,7 +11,7 @@ const TEXT_LIST = listOf(STRING);
 
 /** The characters of a text, paid for. */
 function charactersOf(text: string, budget: Budget): readonly string[] {
-  budget.charge(text.length * 0.1);
+  budget.work(text.length * 0.1);
   return [...text];
 }
 
@@ -23,7 +23,7 @@ function position(index: bigint, length: number): number {
 function indexIn(text: string, part: string, from: bigint, budget: Budget): bigint {
   const all = charactersOf(text, budget);
   const start = position(from, all.length);
-  budget.charge(Math.ceil(text.length * 0.1) * Math.ceil(part.length * 0.1));
+  budget.work(Math.ceil(text.length * 0.1) * Math.ceil(part.length * 0.1));
   const at = text.indexOf(part, all.slice(0, start).join('').length);
   return at < 0 ? -1n : BigInt([...text.slice(0, at)].length);
 }
@@ -31,7 +31,7 @@ function indexIn(text: string, part: string, from: bigint, budget: Budget): bigi
 function lastIndexIn(text: string, part: string, from: bigint | undefined, budget: Budget): bigint {
   const all = charactersOf(text, budget);
   const end = from === undefined ? all.length : position(from, all.length);
-  budget.charge(Math.ceil(text.length * 0.1) * Math.ceil(part.length * 0.1));
+  budget.work(Math.ceil(text.length * 0.1) * Math.ceil(part.length * 0.1));
   const at = text.lastIndexOf(part, all.slice(0, end).join('').length);
   return at < 0 ? -1n : BigInt([...text.slice(0, at)].length);
 }
@@ -42,18 +42,18 @@ function joined(list: readonly CelValue[], separator: string, budget: Budget): s
     if (typeof item !== 'string') throw new CelEvaluationError('no such overload');
     length += item.length + separator.length;
   }
-  budget.charge(length * 0.1);
+  budget.work(length * 0.1);
   return list.join(separator);
 }
 
 /** `limit` negative: no limit. */
 function replaced(text: string, part: string, by: string, limit: bigint, budget: Budget): string {
-  budget.charge(text.length * 0.1);
+  budget.work(text.length * 0.1);
   if (limit === 0n) return text;
   const pieces = part === '' ? [...text] : text.split(part);
   const swaps = part === '' ? pieces.length + 1 : pieces.length - 1;
   const done = limit < 0n ? swaps : Math.min(swaps, Number(limit));
-  budget.charge((done * by.length) / 10);
+  budget.work((done * by.length) / 10);
   if (part === '') return pieces.map((piece, index) => (index < done ? by : '') + piece).join('') + (done > pieces.length ? by : '');
   return (
     pieces.slice(0, done + 1).join(by) +
@@ -65,7 +65,7 @@ function replaced(text: string, part: string, by: string, limit: bigint, budget:
 }
 
 function splitText(text: string, separator: string, limit: bigint, budget: Budget): string[] {
-  budget.charge(text.length * 0.1);
+  budget.work(text.length * 0.1);
   if (limit === 0n) return [];
   const pieces = separator === '' ? [...text] : text.split(separator);
   if (limit < 0n || BigInt(pieces.length) <= limit) return pieces;
@@ -75,7 +75,7 @@ function splitText(text: string, separator: string, limit: bigint, budget: Budge
 
 /** ASCII only, whatever the locale. */
 function cased(text: string, budget: Budget, upper: boolean): string {
-  budget.charge(text.length * 0.1);
+  budget.work(text.length * 0.1);
   return upper ? text.replace(/[a-z]/g, (letter) => letter.toUpperCase()) : text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
@@ -84,7 +84,7 @@ function found(text: string, pattern: string, limit: bigint, budget: Budget): st
   const matcher = compilePattern(pattern).matcher(text);
   const results: string[] = [];
   while ((limit < 0n || BigInt(results.length) < limit) && matcher.find()) {
-    budget.charge(1);
+    budget.work(1);
     results.push(matcher.group() ?? '');
   }
   return results;
@@ -101,10 +101,10 @@ function formatted(template: string, args: readonly CelValue[], budget: Budget):
     const value = args[next] as CelValue;
     next += 1;
     const text = formatOne(verb, value, precision === undefined ? undefined : Number(precision));
-    budget.charge(text.length * 0.1 + 1);
+    budget.work(text.length * 0.1 + 1);
     return text;
   });
-  budget.charge(template.length * 0.1);
+  budget.work(template.length * 0.1);
   return result;
 }
 
@@ -197,12 +197,12 @@ function quote(text: string): string {
 
 /** Upstream's `trim`: Unicode white space at both ends. */
 function trimmed(text: string, budget: Budget): string {
-  budget.charge(text.length * 0.1);
+  budget.work(text.length * 0.1);
   return text.trim();
 }
 
 export const textFunctions: readonly Overload[] = [
-  define<[string]>('strings.quote', [STRING], STRING, ([text], budget) => budget.pay(text.length * 0.1, quote(text))),
+  define<[string]>('strings.quote', [STRING], STRING, ([text], budget) => budget.worked(text.length * 0.1, quote(text))),
   method<[string, bigint]>('charAt', [STRING, INT], STRING, ([text, index], budget) => {
     const all = charactersOf(text, budget);
     return all[position(index, all.length)] ?? '';
