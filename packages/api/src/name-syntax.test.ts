@@ -13,6 +13,7 @@ import {
   checkPortName,
   checkPortNumber,
   checkQualifiedName,
+  checkUnderscoredSubdomain,
   checkWildcardSubdomain,
 } from './name-syntax.ts';
 
@@ -29,6 +30,7 @@ describe('names', () => {
     ['checkEnvVarName', checkEnvVarName, ['A', 'a.b', '1a', 'a b'], ['', 'a=b', 'ä']],
     ['checkConfigKey', checkConfigKey, ['a', '.a', 'A_b-c'], ['', '.', '..', '..a', 'a/b', long(254)]],
     ['checkPathSegment', checkPathSegment, ['system:node:x', 'a b'], ['.', '..', 'a/b', 'a%b']],
+    ['checkUnderscoredSubdomain', checkUnderscoredSubdomain, ['a.b', '_sip._tcp.abc_d.com'], ['_', '__a', 'a_', 'a._', 'A', long(254)]],
     ['checkWildcardSubdomain', checkWildcardSubdomain, ['*.example.com'], ['*', 'a.b', '*.*.b', 'x*.b']],
     ['checkPercent', checkPercent, ['0%', '100%'], ['%', '1', '-1%']],
     ['checkHttpHeaderName', checkHttpHeaderName, ['X-A'], ['', 'a b', 'a_b']],

@@ -8,6 +8,8 @@ const QUALIFIED_RULE = "must consist of alphanumeric characters, '-', '_' or '.'
 const LABEL_VALUE = `(${QUALIFIED})?`;
 const DNS_1123_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const DNS_1123_SUBDOMAIN = `${DNS_1123_LABEL}(\\.${DNS_1123_LABEL})*`;
+const UNDERSCORED_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+const UNDERSCORED_SUBDOMAIN = `${UNDERSCORED_LABEL}(\\.${UNDERSCORED_LABEL})*`;
 const DNS_1035_LABEL = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const WILDCARD = `\\*\\.${DNS_1123_SUBDOMAIN}`;
 const CONFIG_KEY = '[-._a-zA-Z0-9]+';
@@ -22,6 +24,7 @@ const EXPRESSIONS = {
   labelValue: whole(LABEL_VALUE),
   label: whole(DNS_1123_LABEL),
   subdomain: whole(DNS_1123_SUBDOMAIN),
+  underscored: whole(UNDERSCORED_SUBDOMAIN),
   label1035: whole(DNS_1035_LABEL),
   wildcard: whole(WILDCARD),
   configKey: whole(CONFIG_KEY),
@@ -87,13 +90,22 @@ export function checkDns1123Label(value: string): string[] {
 
 /** Most objects' names. */
 export function checkDns1123Subdomain(value: string): string[] {
+  return checkSubdomain(value, EXPRESSIONS.subdomain, DNS_1123_SUBDOMAIN);
+}
+
+/** What resolvers search besides: names of services (`_sip._tcp.example.com`), and what others call hosts. */
+export function checkUnderscoredSubdomain(value: string): string[] {
+  return checkSubdomain(value, EXPRESSIONS.underscored, UNDERSCORED_SUBDOMAIN);
+}
+
+function checkSubdomain(value: string, expression: RegExp, source: string): string[] {
   const faults: string[] = [];
   if (byteLength(value) > SUBDOMAIN_LENGTH_MAX) faults.push(lengthRule(SUBDOMAIN_LENGTH_MAX));
-  if (!EXPRESSIONS.subdomain.test(value)) {
+  if (!expression.test(value)) {
     faults.push(
       regexRule(
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-        DNS_1123_SUBDOMAIN,
+        source,
         'example.com',
       ),
     );

@@ -1,9 +1,9 @@
 /** A Pod's spec as a whole; its parts have files of their own. */
 import { checkIP } from '../../address-syntax.ts';
 import type { JsonObject } from '../../definition.ts';
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooMany } from '../../field-error.ts';
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { integerAt, listAt, numberAt, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
-import { checkDns1123Label, checkDns1123Subdomain, checkQualifiedName } from '../../name-syntax.ts';
+import { checkDns1123Label, checkDns1123Subdomain, checkQualifiedName, checkUnderscoredSubdomain } from '../../name-syntax.ts';
 import { checked, optionalText } from '../rules.ts';
 import { validateContainers } from './container-validation.ts';
 import { validateResources } from './resources-validation.ts';
@@ -15,6 +15,8 @@ const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'];
 const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
 const NAMESERVERS_MAX = 3;
 const SEARCHES_MAX = 32;
+/** Of all together, with the spaces between them. */
+const SEARCH_CHARACTERS_MAX = 2048;
 const HOSTNAME_OVERRIDE_LENGTH_MAX = 64;
 
 /** Faults of a Pod's spec at `path` (`spec`, or a template's `spec.template.spec`). */
@@ -93,13 +95,19 @@ function validateDns(spec: JsonObject, path: string): FieldError[] {
     if (servers.length === 0) return [required(`${at}.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None')];
   }
   const errors: FieldError[] = [];
-  if (servers.length > NAMESERVERS_MAX) errors.push(tooMany(`${at}.nameservers`, servers.length, NAMESERVERS_MAX));
+  if (servers.length > NAMESERVERS_MAX) {
+    errors.push(invalid(`${at}.nameservers`, servers, `must not have more than ${NAMESERVERS_MAX} nameservers`));
+  }
   servers.forEach((server, index) => void errors.push(...checked(`${at}.nameservers[${index}]`, server, checkIP)));
   const searches = stringsAt(config, 'searches');
-  if (searches.length > SEARCHES_MAX) errors.push(tooMany(`${at}.searches`, searches.length, SEARCHES_MAX));
+  if (searches.length > SEARCHES_MAX)
+    errors.push(invalid(`${at}.searches`, searches, `must not have more than ${SEARCHES_MAX} search paths`));
+  if (searches.join(' ').length > SEARCH_CHARACTERS_MAX) {
+    const rule = `must not have more than ${SEARCH_CHARACTERS_MAX} characters (including spaces) in the search list`;
+    errors.push(invalid(`${at}.searches`, searches, rule));
+  }
   for (const [index, search] of searches.entries()) {
-    const domain = search.replace(/\.$/, '').replace(/^_|\._/g, (part) => part.replace('_', ''));
-    if (search !== '.') errors.push(...checked(`${at}.searches[${index}]`, domain, checkDns1123Subdomain));
+    if (search !== '.') errors.push(...checked(`${at}.searches[${index}]`, search.replace(/\.$/, ''), checkUnderscoredSubdomain));
   }
   for (const [index, option] of objectsAt(config, 'options').entries()) {
     if (stringAt(option, 'name') === '') errors.push(required(`${at}.options[${index}]`, 'must not be empty'));

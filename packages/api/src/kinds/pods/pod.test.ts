@@ -274,6 +274,11 @@ describe('a new Pod', () => {
     ],
     ['no resolver', pod({ dnsPolicy: 'None' }), ['spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None']],
     [
+      'a search path too much',
+      pod({ dnsConfig: { searches: ['.', '_sip._tcp.abc_d.example.com.', ...Array(31).fill('a')] } }),
+      [expect.stringMatching(/^spec.dnsConfig.searches: Invalid value: .*: must not have more than 32 search paths$/)],
+    ],
+    [
       'a short token',
       pod({ volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't', expirationSeconds: 60 } }] } }] }),
       [
