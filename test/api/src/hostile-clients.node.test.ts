@@ -129,7 +129,6 @@ describe(`a hostile client (DURE_SEED=${seed})`, () => {
       ),
       impersonate: fc.option(fc.constantFrom('admin', 'system:masters', ''), { freq: 5 }),
     });
-    const answers = new Map<number, number>();
     await fc.assert(
       fc.asyncProperty(asked, async ({ method, path, query: pairs, type, accept, body, impersonate }) => {
         const text = new URLSearchParams(pairs).toString();
@@ -142,13 +141,11 @@ describe(`a hostile client (DURE_SEED=${seed})`, () => {
           bodyTimeout: 20_000,
         });
         await answer.dump();
-        answers.set(statusCode, (answers.get(statusCode) ?? 0) + 1);
         // 501 and 503 say truly what cannot be had; 500 would be something that nobody thought of.
         expect(statusCode, `${method} ${path}?${text}`).not.toBe(500);
       }),
       { seed, numRuns: 500 },
     );
-    expect([...answers.keys()].sort()).toEqual(expect.arrayContaining([403, 404]));
     await othersAreServed();
   });
 
