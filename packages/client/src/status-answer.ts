@@ -1,4 +1,4 @@
-import { genericStatus, StatusError, statusFrom } from '@dure/api';
+import { genericStatus, StatusError, statusFrom, toJsonText } from '@dure/api';
 
 /** What is known of the request, for answers that say nothing themselves. */
 export interface AnsweredRequest {
@@ -12,7 +12,7 @@ export function statusErrorFrom(code: number, body: unknown, request: AnsweredRe
   const status = statusFrom(body);
   const retryAfterSeconds = Number.parseInt(request.headers?.['retry-after'] ?? '', 10) || 0;
   if (status === undefined) {
-    const text = typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body);
+    const text = typeof body === 'string' ? body : body === undefined ? '' : toJsonText(body);
     return genericStatus(code, request.method, resourceIn(request.path), '', text.slice(0, 2048), retryAfterSeconds);
   }
   const details =

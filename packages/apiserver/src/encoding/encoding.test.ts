@@ -30,6 +30,16 @@ describe('integers in JSON text', () => {
     expect(parseJson(text)).toEqual(value);
   });
 
+  it.each(['{"a":[1,-1e999]}', '1E+400', `[${'9'.repeat(400)}]`])('refuses what is beyond all doubles: %s', (text) => {
+    expect(() => parseJson(text)).toThrow(JsonTextError);
+  });
+
+  it('takes what only looks so', () => {
+    expect(parseJson('{"id":"4e999","n":1e300,"m":-1e-999}')).toEqual({ id: '4e999', n: 1e300, m: -0 });
+    expect(() => parseYaml('a: .nan')).toThrow(/unsupported value: NaN/);
+    expect(parseYaml('{a: 1e999}')).toEqual({ a: '1e999' });
+  });
+
   it('do not keep what would reach the prototype', () => {
     const value = parseJson('{"a":[{"__proto__":{"n":9223372036854775807},"\\u005f_proto__":1,"b":9223372036854775807}]}');
     expect(value).toEqual({ a: [{ b: 9223372036854775807n }] });

@@ -14,7 +14,10 @@ export class JsonTextError extends Error {
 /** Deeper objects serve no purpose and cost stack in everything that walks them. */
 const DEPTH_MAX = 128;
 
-/** Parses `text`; integers of 64 bits are kept, as bigints where a double does not. @throws {JsonTextError} */
+/** What a number must hold to be beyond all doubles. */
+const MAY_OVERFLOW = /[0-9][eE]\+?[0-9]{3}|[0-9]{309}/;
+
+/** Parses `text`; integers of 64 bits are kept, as bigints where a double does not. @throws {JsonTextError} Also for numbers beyond all doubles. */
 export function parseJson(text: string): unknown {
   assertBounds(text);
   let value: unknown;
@@ -24,6 +27,7 @@ export function parseJson(text: string): unknown {
     throw new JsonTextError((cause as Error).message, { cause });
   }
   if (text.includes('__proto__') || text.includes('\\u')) dropPrototypes(value);
+  if (MAY_OVERFLOW.test(text)) assertFinite(value);
   return value;
 }
 
@@ -80,6 +84,13 @@ function assertBounds(text: string): void {
       depth -= 1;
     }
   }
+}
+
+/** What is infinite would be stored as null. */
+function assertFinite(value: unknown): void {
+  if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
+    throw new JsonTextError('json: cannot unmarshal number into Go value of type float64');
+  if (typeof value === 'object' && value !== null) for (const member of Object.values(value)) assertFinite(member);
 }
 
 /** `__proto__` as a key would change what spreading and assigning do later. */

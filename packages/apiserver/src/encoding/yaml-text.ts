@@ -12,7 +12,7 @@ import {
 } from 'js-yaml';
 import { duplicateKeys, parseJson } from './json-text.ts';
 
-/** The text is not YAML, several documents, or grows beyond bounds when its aliases are followed. */
+/** The text is not YAML, several documents, holds a number that JSON has no words for, or grows beyond bounds when its aliases are followed. */
 export class YamlTextError extends Error {
   override readonly name = 'YamlTextError';
   readonly code = 'YAML_MALFORMED';
@@ -97,6 +97,7 @@ function assertBounded(root: unknown): void {
     nodes += 1;
     if (nodes > NODES_MAX) throw new YamlTextError('the document expands to too many nodes');
     if (depth > DEPTH_MAX) throw new YamlTextError(`exceeded max depth of ${DEPTH_MAX}`);
+    if (typeof value === 'number' && !Number.isFinite(value)) throw new YamlTextError(`json: unsupported value: ${value}`);
     if (typeof value === 'object' && value !== null) for (const member of Object.values(value)) walk(member, depth + 1);
   };
   walk(root, 0);

@@ -9,6 +9,7 @@ import {
   parseLabelSelector,
   type ResourceRef,
   StatusError,
+  toJsonText,
   type WatchEvent,
 } from '@dure/api';
 import { aborted, type Clock, type Random, rfc3339Seconds, seededRandom, uuid } from '@dure/foundation';
@@ -308,7 +309,7 @@ export class FakeClient implements Client {
     };
     if (old.metadata.deletionTimestamp !== undefined) next.metadata.deletionTimestamp = old.metadata.deletionTimestamp;
     if (isStatus) Object.assign(next.metadata, pick(sent.metadata, ['labels', 'annotations']));
-    if (JSON.stringify(specOf(old)) !== JSON.stringify(specOf(next))) next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+    if (toJsonText(specOf(old)) !== toJsonText(specOf(next))) next.metadata.generation = (old.metadata.generation ?? 0) + 1;
     next.metadata.resourceVersion = old.metadata.resourceVersion;
     if (canonical(next) === canonical(old)) return old;
     if (next.metadata.deletionTimestamp !== undefined && isFinished(next)) return this.#commit(collection, 'DELETED', next, old);
