@@ -2,7 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from './eventually.ts';
 import { runIsolated } from './isolation.ts';
+import { RunningProcess } from './process.ts';
 
 describe('an isolated run', () => {
   let directory: string;
@@ -33,6 +35,19 @@ describe('an isolated run', () => {
       expect((await readdir(mount)).filter((name) => name === `dure-isolated-${process.pid}`)).toEqual([]);
     },
   );
+
+  it('ends with all that it started when it is asked to', async () => {
+    const out = join(directory, 'started');
+    const script = `import { runIsolated } from ${JSON.stringify(new URL('./isolation.ts', import.meta.url).href)};
+      process.exitCode = await runIsolated(['sh', '-c', 'sleep 1000 & echo $$ > ${out}; wait'], { cgroups: 'layout of the machine' });`;
+    await using run = await RunningProcess.start(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script]);
+    await eventually('the program inside', async () => ((await readFile(out, 'utf8').catch(() => '')) === '' ? undefined : true));
+    process.kill(run.pid, 'SIGTERM');
+    await run.exited;
+    const left = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' '));
+    const mount = left.find((fields) => fields.at(-3) === 'cgroup2')?.[4] ?? '';
+    expect((await readdir(mount)).filter((name) => name === `dure-isolated-${run.pid}`)).toEqual([]);
+  });
 
   it('has a network of its own, gives the exit code, and takes its temporary files with it', async () => {
     const shown = await inside(

@@ -52,21 +52,24 @@ export async function runIsolated(
     ...[...NAMESPACES, 'sh', '-c', ENTER_CGROUP, 'sh', group],
     ...['sh', '-c', [...cgroupSetUp(cgroups, mount), ...setUp, 'exec "$@"'].join(' && '), 'sh', ...argv],
   ];
-  // The program inside hears of Ctrl-C itself; this one must outlive it to clean up.
-  const ignore = (): void => {};
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, ignore);
+  // This process must outlive the program inside to clean up: of Ctrl-C that one hears itself, and of SIGTERM it would not.
+  let end = (): void => {};
+  const onInterrupt = (): void => {};
+  const onTerminate = (): void => end();
+  process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate);
   try {
     const child = spawn(program, args, {
       ...(cwd === undefined ? {} : { cwd }),
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...env, [MARK]: '1', TMPDIR: scratch },
     });
+    end = () => void child.kill('SIGKILL');
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => resolve(code ?? 1));
     });
   } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, ignore);
+    process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate);
     await removeCgroup(group);
     rmSync(scratch, { recursive: true, force: true });
   }
