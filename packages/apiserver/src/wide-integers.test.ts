@@ -326,6 +326,21 @@ describe('integers of 64 bits and webhooks', () => {
     await ok('DELETE', `${policies}/p`);
   });
 
+  it('come out of mutating policies', async () => {
+    const admission = '/apis/admissionregistration.k8s.io/v1';
+    const resourceRules = [{ operations: ['CREATE'], apiGroups: ['mygroup.example.com'], apiVersions: ['*'], resources: ['noxus'] }];
+    const expression =
+      '[JSONPatch{op: "test", path: "/n", value: 9223372036854775807}, JSONPatch{op: "add", path: "/less", value: object.n - 2}]';
+    const mutations = [{ patchType: 'JSONPatch', jsonPatch: { expression } }];
+    const spec = { matchConstraints: { resourceRules }, reinvocationPolicy: 'Never', mutations };
+    await ok('POST', `${admission}/mutatingadmissionpolicies`, { metadata: { name: 'less' }, spec });
+    await ok('POST', `${admission}/mutatingadmissionpolicybindings`, { metadata: { name: 'less' }, spec: { policyName: 'less' } });
+    const { json } = await ok('POST', NOXUS, noxu('lessened', { n: MAX }));
+    expect(json.less).toBe(MAX - 2n);
+    await ok('DELETE', `${admission}/mutatingadmissionpolicybindings/less`);
+    await ok('DELETE', `${admission}/mutatingadmissionpolicies/less`);
+  });
+
   it('stand in conversion reviews both ways', async () => {
     hook.on('/convert', (_request, review) => ({
       result: { status: 'Success' },

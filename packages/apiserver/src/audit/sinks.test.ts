@@ -47,6 +47,13 @@ describe('the audit file', () => {
     expect(idsIn(await readFile(path(), 'utf8'))).toEqual(Array.from({ length: 1000 }, (_, number) => String(number)));
   });
 
+  it('keeps integers of 64 bits in the objects that it shows', async () => {
+    const log = sink();
+    log.record({ ...event('1'), requestObject: { n: 9223372036854775807n } });
+    await log[Symbol.asyncDispose]();
+    expect(await readFile(path(), 'utf8')).toContain('"requestObject":{"n":9223372036854775807}');
+  });
+
   it('is put aside before it grows too large, without losing a line', async () => {
     const line = JSON.stringify(event('0')).length + 1;
     const log = sink({ bytesMax: line * 10 });
