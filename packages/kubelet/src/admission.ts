@@ -3,6 +3,9 @@ import { podTotals, totalRequest } from './config/qos.ts';
 import { forbiddenSysctl } from './config/security.ts';
 import { bytesOf, cpuMillisOf } from './resource-amount.ts';
 
+const OS_LABEL = 'kubernetes.io/os';
+const OS = 'linux';
+
 /** Why a node does not take a Pod that was bound to it. Becomes the Failed status's reason and message. */
 export interface Rejection {
   readonly reason: string;
@@ -19,6 +22,16 @@ export interface AdmissionInput {
 
 /** The node's own look at a Pod, since the scheduler may have known less, or the Pod named the node itself. Pure. */
 export function admit({ pod, others, node, allowedSysctls }: AdmissionInput): Rejection | undefined {
+  const labelled = pod.metadata.labels?.[OS_LABEL];
+  if (labelled !== undefined && labelled !== OS) {
+    return {
+      reason: 'PodOSSelectorNodeLabelDoesNotMatch',
+      message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+    };
+  }
+  if (pod.spec?.os !== undefined && pod.spec.os.name !== OS) {
+    return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
+  }
   if (!matchesNode(pod, node)) return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
   const sysctl = forbiddenSysctl(pod, allowedSysctls);
   if (sysctl !== undefined)

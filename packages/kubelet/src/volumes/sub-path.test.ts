@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -33,6 +33,17 @@ describe('a subPath of a volume', () => {
   it('is made as a directory when absent', async () => {
     await (await openSubPath(volume, 'new/deep')).close();
     expect((await stat(join(volume, 'new/deep'))).isDirectory()).toBe(true);
+  });
+
+  it("is made with the volume's mode, and its group where that is passed on", async () => {
+    await chmod(volume, 0o2777);
+    await (await openSubPath(volume, 'new/deep')).close();
+    for (const made of ['new', 'new/deep']) expect((await stat(join(volume, made))).mode & 0o7777).toBe(0o2777);
+  });
+
+  it('is left absent where it must be there', async () => {
+    await expect(openSubPath(volume, 'new/deep', 'refuse')).rejects.toThrow('ENOENT');
+    await expect(stat(join(volume, 'new'))).rejects.toThrow('ENOENT');
   });
 
   it('may go through links that stay inside', async () => {

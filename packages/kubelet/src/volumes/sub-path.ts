@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, realpath } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdir, open, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { errnoCode } from '@dure/foundation';
 import { PayloadError } from './payload.ts';
@@ -8,15 +8,15 @@ import { PayloadError } from './payload.ts';
 const O_PATH = 0o10000000;
 
 /**
- * An open descriptor of `subPath` inside the volume at `root`, made as a directory when absent. Symlinks are followed only as far as they
+ * An open descriptor of `subPath` inside the volume at `root`, made as a directory with the volume's own mode when absent, unless it must be there. Symlinks are followed only as far as they
  * stay inside; the last walk follows none, so that a container which swaps a component meanwhile gains nothing.
  * @returns The caller closes it. @throws {PayloadError} It leads outside.
  */
-export async function openSubPath(root: string, subPath: string): Promise<FileHandle> {
+export async function openSubPath(root: string, subPath: string, missing: 'make' | 'refuse' = 'make'): Promise<FileHandle> {
   if (subPath.startsWith('/') || subPath.split('/').includes('..'))
     throw new PayloadError(`subPath "${subPath}" must stay inside the volume`);
   const base = await realpath(root);
-  const wanted = await resolveInside(base, subPath);
+  const wanted = await resolveInside(base, subPath, missing);
   let handle = await open(base, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     for (const part of wanted.split('/').filter(Boolean)) {
@@ -31,18 +31,28 @@ export async function openSubPath(root: string, subPath: string): Promise<FileHa
   }
 }
 
-/** The real path below `base`, missing directories made. @throws {PayloadError} It leads outside. */
-async function resolveInside(base: string, subPath: string): Promise<string> {
+/** The real path below `base`, missing directories made where that is wanted. @throws {PayloadError} It leads outside. */
+async function resolveInside(base: string, subPath: string, missing: 'make' | 'refuse'): Promise<string> {
   const path = join(base, subPath);
   const resolved = await realpath(path).catch(async (error: unknown) => {
-    if (errnoCode(error) !== 'ENOENT') throw error;
+    if (errnoCode(error) !== 'ENOENT' || missing === 'refuse') throw error;
     const parent = await nearestExisting(path);
     assertInside(base, parent, subPath);
-    await mkdir(path, { recursive: true, mode: 0o750 });
+    await makeDirectories(path, (await stat(base)).mode & 0o777);
     return realpath(path);
   });
   assertInside(base, resolved, subPath);
   return relative(base, resolved);
+}
+
+/** Whoever may write to the volume may write below it too, whatever this process's umask says. */
+async function makeDirectories(path: string, mode: number): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let at = path; at.startsWith(first); at = dirname(at)) {
+    const inherited = (await stat(at)).mode & 0o7000;
+    await chmod(at, inherited | mode);
+  }
 }
 
 async function nearestExisting(path: string): Promise<string> {

@@ -130,7 +130,7 @@ export class VolumeManager {
   async envFileValue(pod: Pod, volumeName: string, path: string, key: string): Promise<string | undefined> {
     const root = this.pathOf(pod.metadata.uid, volumeName);
     if (root === undefined) return undefined;
-    const handle = await openSubPath(root, cleanPath(path)).catch(() => undefined);
+    const handle = await openSubPath(root, cleanPath(path), 'refuse').catch(() => undefined);
     if (handle === undefined) return undefined;
     try {
       return parseEnvFile(await readFile(`/proc/self/fd/${handle.fd}`, 'utf8')).get(key);
