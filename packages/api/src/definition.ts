@@ -86,8 +86,8 @@ export interface Strategy {
   prepareForStatusUpdate?(object: JsonObject, old: JsonObject): void;
   /** What is wrong with `metadata.name`; absent: it must be a DNS subdomain. */
   checkName?(name: string): string[];
-  /** Beyond the schema. */
-  validate?(object: JsonObject): FieldError[];
+  /** Beyond the schema. @param old What is changed, for what may stay as it is though it could not come new. */
+  validate?(object: JsonObject, old?: JsonObject): FieldError[];
   /** Immutable fields and transitions. */
   validateUpdate?(object: JsonObject, old: JsonObject): FieldError[];
   /** Same for /status. */

@@ -142,7 +142,7 @@ describe('expressions that do not compile', () => {
     ['other == 1', "undeclared reference to 'other'"],
     ['self.name.nothing()', "undeclared reference to 'nothing'"],
     ['self.replicas.startsWith("a")', "found no matching overload for 'startsWith' applied to 'int.(string)'"],
-    ['self.name.matches("(")', 'error parsing regexp'],
+    ['self.name.matches("(")', 'invalid matches argument'],
     ['self.replicas.all(x, x)', 'cannot be range of a comprehension'],
     ['self.name ==', 'Syntax error'],
     ['has(self)', 'invalid argument to has() macro'],
@@ -208,7 +208,7 @@ describe('hostile expressions', () => {
     const before = performance.now();
     expect(long.evaluate([`${'a'.repeat(5_000)}!`], new Budget(EXPRESSION_COST_MAX))).toBe(false);
     expect(performance.now() - before).toBeLessThan(2_000);
-    expect(() => evaluate('"a".matches("((a{100}){100}){100}")')).toThrow('too large');
+    expect(() => evaluate('"a".matches("((a{100}){100}){100}")')).toThrow('invalid matches argument');
   });
 
   it('share the budget they are given', () => {

@@ -739,18 +739,18 @@ class Builder {
         return value;
       },
     };
-    return CONVERSIONS.has(name) && codes[0]?.constant !== undefined ? this.#converted(name, invoked, node) : invoked;
+    return CONVERSIONS.has(name) && codes[0]?.constant !== undefined ? this.#converted(name, invoked, nodes[0] ?? node) : invoked;
   }
 
   /** A literal that is converted is converted once, and what is no time or duration is found out here. */
-  #converted(name: string, { run, ...code }: Code, node: ASTNode): Code {
+  #converted(name: string, { run, ...code }: Code, argument: ASTNode): Code {
     try {
       const budget = new Budget(EXPRESSION_COST_MAX);
       const value = run({ slots: [], budget, total: budget });
       return { ...code, run: () => value, constant: { value } };
     } catch (error) {
       if (!(error instanceof CelEvaluationError)) throw error;
-      if (name === 'timestamp' || name === 'duration') throw this.#fail(`invalid ${name} argument`, node);
+      if (name === 'timestamp' || name === 'duration') throw this.#fail(`invalid ${name} argument`, argument);
       return { ...code, run };
     }
   }
@@ -762,7 +762,7 @@ class Builder {
     try {
       compilePattern(pattern.args);
     } catch (error) {
-      throw this.#fail((error as Error).message, pattern);
+      throw this.#fail(name === 'matches' ? 'invalid matches argument' : (error as Error).message, pattern);
     }
   }
 

@@ -69,19 +69,25 @@ export function typeOfNode(node: SchemaNode, root = false): CelType {
 
 function objectType(node: SchemaNode, resource: boolean): CelType {
   if (typeof node.additionalProperties === 'object') return mapOf(STRING, typeOfNode(node.additionalProperties));
-  if (node.additionalProperties === true) return mapOf(STRING, DYN);
   const fields = new Map<string, CelType>();
   for (const [name, child] of Object.entries(node.properties ?? {})) {
     const escaped = escapedName(name);
-    if (escaped !== undefined) fields.set(escaped, typeOfNode(child));
+    if (escaped !== undefined && isTyped(child)) fields.set(escaped, typeOfNode(child));
   }
   if (resource) {
     fields.set('apiVersion', STRING);
     fields.set('kind', STRING);
     fields.set('metadata', METADATA);
   }
-  if (fields.size === 0 && node['x-kubernetes-preserve-unknown-fields'] === true) return DYN;
   return { kind: 'object', name: 'object', fields };
+}
+
+/** Whether rules see values of this schema at all: those whose type it does not say are hidden, with the lists and maps that hold them. */
+function isTyped(node: SchemaNode): boolean {
+  if (node['x-kubernetes-int-or-string'] === true) return true;
+  if (node.type === 'array') return node.items !== undefined && isTyped(node.items);
+  if (node.type === 'object' && typeof node.additionalProperties === 'object') return isTyped(node.additionalProperties);
+  return node.type !== undefined;
 }
 
 function textType(format: string | undefined): CelType {

@@ -209,7 +209,7 @@ describe('faults of rules', () => {
       'an optional old value that is not read',
       { rule: 'self > 1', optionalOldSelf: true },
       `${base}.optionalOldSelf`,
-      'only allowed for transition rules',
+      'may not be set if oldSelf is not used in rule',
     ],
   ])('%s', (_name, rule, field, message) => {
     const found = at(integer(rule));
@@ -223,5 +223,92 @@ describe('faults of rules', () => {
     expect(at({ type: 'array', items })[0]).toContain('uncorrelatable');
     expect(at({ type: 'object', additionalProperties: items })).toEqual([]);
     expect(at({ type: 'object', 'x-kubernetes-map-type': 'atomic', additionalProperties: items })[0]).toContain('uncorrelatable');
+  });
+});
+
+describe('what rules may cost', () => {
+  const pairs = (bounds: JsonObject, text: JsonObject = {}): JsonObject => ({
+    type: 'array',
+    items: { type: 'string', ...text },
+    'x-kubernetes-validations': [{ rule: 'self.all(x, self.all(y, x != y || x == y))' }],
+    ...bounds,
+  });
+  const costs = (schema: JsonObject, isStored = false): string[] =>
+    ruleFaults(spec(schema) as unknown as SchemaNode, 's', isStored).map(({ field, message }) => `${field}: ${message}`);
+  const advice =
+    '(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)';
+  const place = 's.properties[spec]';
+
+  // Factors and places as k8s.io/apiextensions-apiserver v0.36.0 gives them.
+  it('is bounded for each rule by what its values can hold', () => {
+    expect(costs(pairs({ maxItems: 100 }, { maxLength: 10 }))).toEqual([]);
+    const text: JsonObject = { type: 'string', maxLength: 20 };
+    expect(costs({ type: 'array', items: text, 'x-kubernetes-validations': [{ rule: 'self.all(x, x.contains("a"))' }] })).toEqual([
+      `${place}.x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of 1.258290x ${advice}`,
+    ]);
+    const total = `s: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x ${advice}`;
+    expect(costs(pairs({}))).toEqual([
+      `${place}.x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x ${advice}`,
+      `${place}.x-kubernetes-validations[0].rule: Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema`,
+      total,
+    ]);
+  });
+
+  it('grows with the lists and maps around a rule, whose bounds count', () => {
+    const within = (outer: JsonObject): JsonObject => ({
+      type: 'object',
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: {
+          type: 'string',
+          maxLength: 5,
+          'x-kubernetes-validations': [{ rule: 'self.matches("abcdefgh" + "ijklmnopqrst")' }],
+        },
+        ...outer,
+      },
+      ...outer,
+    });
+    expect(costs(within({ maxProperties: 10 }))).toEqual([]);
+    expect(costs(within({ maxProperties: 1000 }))[0]).toContain('estimated rule cost exceeds budget by factor of 1.8x');
+  });
+
+  it('is bounded for all rules together, naming those that contribute most', () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 20 }, (_, index) => [
+        `l${index}`,
+        {
+          type: 'array',
+          items: { type: 'string', maxLength: 5 },
+          'x-kubernetes-validations': [{ rule: 'self.all(x, x.contains("a"))' }],
+        },
+      ]),
+    );
+    const found = costs({ type: 'object', properties: many });
+    expect(found).toHaveLength(5);
+    expect(found.filter((fault) => fault.includes('contributed to'))).toHaveLength(4);
+    expect(found.at(-1)).toContain('entire OpenAPIv3 schema exceeds budget by factor of 1.258290x');
+  });
+
+  it('is not held against a single rule that stands already', () => {
+    const dear: JsonObject = {
+      type: 'array',
+      items: { type: 'string', maxLength: 20 },
+      'x-kubernetes-validations': [{ rule: 'self.all(x, x.contains("a"))' }],
+    };
+    expect(costs(dear)).toHaveLength(1);
+    expect(costs(dear, true)).toEqual([]);
+  });
+
+  it('counts messages once, not for each value', () => {
+    const message = (length: JsonObject): JsonObject => ({
+      type: 'array',
+      items: { type: 'string', ...length, 'x-kubernetes-validations': [{ rule: 'self != ""', messageExpression: '"no " + self' }] },
+    });
+    expect(costs(message({ maxLength: 1000 }))).toEqual([]);
+    expect(
+      costs({ type: 'integer', 'x-kubernetes-validations': [{ rule: 'self > 1', messageExpression: '"not " + string(self)' }] })[0],
+    ).toBe(
+      `${place}.x-kubernetes-validations[0].messageExpression: Forbidden: estimated messageExpression cost exceeds budget by factor of more than 100x ${advice}`,
+    );
   });
 });

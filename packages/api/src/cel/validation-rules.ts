@@ -5,13 +5,16 @@ import { equalJson, isJsonObject, own, stringAt, trueAt } from '../json-value.ts
 import { formerItem } from '../schema/structural-validation.ts';
 import { Budget, OBJECT_COST_MAX } from './budget.ts';
 import { CelBudgetError, CelCompileError, CelEvaluationError } from './cel-error.ts';
-import { BOOL, type CelType, isAssignable, optionalOf, STRING } from './cel-type.ts';
+import { type CelType, optionalOf } from './cel-type.ts';
 import { type CelValue, Optional } from './cel-value.ts';
+import { UNBOUNDED } from './cost-range.ts';
 import { CelCompiler, type Expression } from './expression.ts';
+import { RuleCosts } from './rule-costs.ts';
+import { type Bounds, boundsOf, childrenMax, isEmbedded, occurrencesMax } from './schema-bounds.ts';
 import { SchemaValues, typeOfNode } from './schema-values.ts';
 
 const REASONS: readonly FieldErrorReason[] = ['FieldValueInvalid', 'FieldValueForbidden', 'FieldValueRequired', 'FieldValueDuplicate'];
-const MESSAGE_LENGTH_MAX = 5 * 1024;
+const MESSAGE_BYTES_MAX = 5 * 1024;
 /** More rules than this are no schema but an attack on whoever compiles them. */
 const RULES_MAX = 5_000;
 
@@ -20,6 +23,7 @@ interface CompiledRule {
   readonly expression: Expression;
   readonly message: string;
   readonly messageExpression: Expression | undefined;
+  readonly messageText: string;
   readonly reason: string;
   readonly fieldPath: string;
   readonly optionalOldSelf: boolean;
@@ -56,43 +60,92 @@ export class ValidationRules {
   }
 }
 
-/** Faults of the rules themselves. @param path Of the schema. @param schema A root schema. */
-export function ruleFaults(schema: SchemaNode, path: string): FieldError[] {
+/**
+ * Faults of the rules themselves, and what they cost.
+ * @param path Of the schema. @param schema A root schema. @param isStored It stands already as it is, so that no single rule is too dear.
+ */
+export function ruleFaults(schema: SchemaNode, path: string, isStored = false): FieldError[] {
   if (!hasRules(schema)) return [];
   const found: FieldError[] = [];
-  const compiler = new CelCompiler();
+  const [compiler, costs] = [new CelCompiler(), new RuleCosts()];
   let count = 0;
-  const visit = (node: SchemaNode, at: string, root: boolean, correlatable: boolean): void => {
-    const type = typeOfNode(node, root);
+  const visit = (node: SchemaNode, at: string, place: RulePlace): void => {
     const rules = node['x-kubernetes-validations'] ?? [];
     count += rules.length;
     if (count > RULES_MAX) return;
-    for (const [index, rule] of rules.entries()) {
-      if (isJsonObject(rule))
-        found.push(...faultsOfRule(rule, node, type, `${at}.x-kubernetes-validations[${index}]`, correlatable, compiler));
+    if (rules.length > 0) {
+      const subject = subjectOf(node, place);
+      for (const [index, rule] of rules.entries()) {
+        if (!isJsonObject(rule)) continue;
+        const { faults, expensive } = faultsOfRule(rule, subject, `${at}.x-kubernetes-validations[${index}]`, compiler, costs);
+        found.push(...(isStored ? [] : expensive), ...faults);
+      }
     }
-    const granular = correlatable && node['x-kubernetes-map-type'] !== 'atomic';
-    for (const [name, child] of Object.entries(node.properties ?? {})) visit(child, `${at}.properties[${name}]`, false, granular);
-    if (typeof node.additionalProperties === 'object') visit(node.additionalProperties, `${at}.additionalProperties`, false, granular);
-    if (node.items !== undefined) visit(node.items, `${at}.items`, false, correlatable && node['x-kubernetes-list-type'] === 'map');
+    const times = timesBelow(node, place);
+    const { uncorrelatable = node['x-kubernetes-map-type'] === 'atomic' ? at : undefined } = place;
+    const below = { root: false, times, uncorrelatable };
+    for (const [name, child] of Object.entries(node.properties ?? {})) {
+      visit(child, `${at}.properties[${name}]`, below);
+    }
+    if (typeof node.additionalProperties === 'object') {
+      visit(node.additionalProperties, `${at}.additionalProperties`, below);
+    }
+    if (node.items !== undefined) {
+      const isKeyed = node['x-kubernetes-list-type'] === 'map';
+      visit(node.items, `${at}.items`, { ...below, uncorrelatable: place.uncorrelatable ?? (isKeyed ? undefined : at) });
+    }
   };
-  visit(schema, path, true, true);
+  visit(schema, path, { root: true, times: 1, uncorrelatable: undefined });
   if (count > RULES_MAX) found.push(forbidden(path, `a schema may have at most ${RULES_MAX} validation rules`));
-  return found;
+  return [...found, ...costs.faults(path)];
 }
 
+interface RulePlace {
+  readonly root: boolean;
+  /** How often one object holds it at most; `undefined`: something above has no bound. */
+  readonly times: number | undefined;
+  /** The list or map, if any, within which nothing tells which new value was which old one. */
+  readonly uncorrelatable: string | undefined;
+}
+
+/** What rules of one node are about. */
+interface RuleSubject {
+  readonly node: SchemaNode;
+  readonly type: CelType;
+  readonly bounds: Bounds | undefined;
+  readonly times: number;
+  readonly uncorrelatable: string | undefined;
+}
+
+function subjectOf(node: SchemaNode, { root, times, uncorrelatable }: RulePlace): RuleSubject {
+  const bounds = boundsOf(node, root || isEmbedded(node));
+  return {
+    node,
+    type: typeOfNode(node, root),
+    bounds,
+    times: times ?? (bounds === undefined ? 1 : occurrencesMax(bounds)),
+    uncorrelatable,
+  };
+}
+
+function timesBelow(node: SchemaNode, { times }: RulePlace): number | undefined {
+  const children = childrenMax(node);
+  return times === undefined || children === undefined ? undefined : Math.min(times * children, UNBOUNDED);
+}
+
+/** @returns `expensive`: faults of cost, apart from all others. */
 function faultsOfRule(
   rule: JsonObject,
-  node: SchemaNode,
-  type: CelType,
+  { node, type, bounds, times, uncorrelatable }: RuleSubject,
   path: string,
-  correlatable: boolean,
   compiler: CelCompiler,
-): FieldError[] {
+  costs: RuleCosts,
+): { readonly faults: FieldError[]; readonly expensive: FieldError[] } {
   const errors: FieldError[] = [];
+  const expensive: FieldError[] = [];
   const text = stringAt(rule, 'rule');
   const message = stringAt(rule, 'message');
-  if (text.trim() === '') return [required(`${path}.rule`, 'rule is not specified')];
+  if (text.trim() === '') return { faults: [required(`${path}.rule`, 'rule is not specified')], expensive };
   if (own(rule, 'message') !== undefined && message.trim() === '')
     errors.push(invalid(`${path}.message`, message, 'message must be non-empty if specified'));
   else if (/[\n\r]/.test(message.trim())) errors.push(invalid(`${path}.message`, message, 'message must not contain line breaks'));
@@ -105,40 +158,61 @@ function faultsOfRule(
     errors.push(invalid(`${path}.fieldPath`, fieldPath, 'fieldPath must be a valid path: it does not refer to a field of the schema'));
   }
   const usesOld = own(rule, 'optionalOldSelf') !== undefined;
-  const expression = compiled(compiler, text, type, trueAt(rule, 'optionalOldSelf'));
-  if (expression instanceof CelCompileError) errors.push(invalid(`${path}.rule`, text, `compilation failed: ${expression.message}`));
+  const expression = compiled(compiler, text, { type, bounds }, trueAt(rule, 'optionalOldSelf'));
+  if (expression instanceof CelCompileError)
+    errors.push(invalid(`${path}.rule`, shownRule(rule), `compilation failed: ${expression.message}`));
   else {
-    if (!isAssignable(expression.type, BOOL)) errors.push(invalid(`${path}.rule`, text, 'cel expression must evaluate to a bool'));
+    if (expression.type.kind !== 'bool') errors.push(invalid(`${path}.rule`, shownRule(rule), 'cel expression must evaluate to a bool'));
+    else expensive.push(...costs.add('rule', `${path}.rule`, expression.costMax, times));
     const transition = expression.reads.has('oldSelf');
-    if (transition && !correlatable) {
-      errors.push(invalid(`${path}.rule`, text, 'oldSelf cannot be used on the uncorrelatable portion of the schema'));
+    if (transition && uncorrelatable !== undefined) {
+      errors.push(
+        invalid(`${path}.rule`, text, `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelatable}`),
+      );
     }
     if (usesOld && !transition)
-      errors.push(
-        invalid(`${path}.optionalOldSelf`, trueAt(rule, 'optionalOldSelf'), 'option optionalOldSelf is only allowed for transition rules'),
-      );
+      errors.push(invalid(`${path}.optionalOldSelf`, trueAt(rule, 'optionalOldSelf'), 'may not be set if oldSelf is not used in rule'));
   }
   const messageText = stringAt(rule, 'messageExpression');
   if (own(rule, 'messageExpression') !== undefined) {
     if (messageText.trim() === '') errors.push(required(`${path}.messageExpression`, 'must be non-empty if specified'));
     else {
-      const shown = compiled(compiler, messageText, type, trueAt(rule, 'optionalOldSelf'));
+      const shown = compiled(compiler, messageText, { type, bounds }, trueAt(rule, 'optionalOldSelf'));
       if (shown instanceof CelCompileError) {
-        errors.push(invalid(`${path}.messageExpression`, messageText, `messageExpression compilation failed: ${shown.message}`));
-      } else if (!isAssignable(shown.type, STRING)) {
-        errors.push(invalid(`${path}.messageExpression`, messageText, 'messageExpression must evaluate to a string'));
-      }
+        errors.push(invalid(`${path}.messageExpression`, shownRule(rule), `messageExpression compilation failed: ${shown.message}`));
+      } else if (shown.type.kind !== 'string') {
+        errors.push(invalid(`${path}.messageExpression`, shownRule(rule), 'messageExpression must evaluate to a string'));
+        // A message is made once for each failure, not for each value.
+      } else expensive.push(...costs.add('messageExpression', `${path}.messageExpression`, shown.costMax, 1));
     }
   }
-  return errors;
+  return { faults: errors, expensive };
 }
 
-function compiled(compiler: CelCompiler, text: string, type: CelType, optionalOld: boolean): Expression | CelCompileError {
+/** A rule as upstream's messages show it. */
+function shownRule(rule: JsonObject): JsonObject {
+  return {
+    Rule: stringAt(rule, 'rule'),
+    Message: stringAt(rule, 'message'),
+    MessageExpression: stringAt(rule, 'messageExpression'),
+    Reason: own(rule, 'reason') ?? null,
+    FieldPath: stringAt(rule, 'fieldPath'),
+    OptionalOldSelf: own(rule, 'optionalOldSelf') ?? null,
+  };
+}
+
+function compiled(
+  compiler: CelCompiler,
+  text: string,
+  { type, bounds }: { readonly type: CelType; readonly bounds?: Bounds | undefined },
+  optionalOld: boolean,
+): Expression | CelCompileError {
   try {
-    return compiler.compile(text, [
+    const variables = [
       { name: 'self', type },
       { name: 'oldSelf', type: optionalOld ? optionalOf(type) : type },
-    ]);
+    ];
+    return compiler.compile(text, variables, bounds);
   } catch (error) {
     if (error instanceof CelCompileError) return error;
     throw error;
@@ -198,16 +272,17 @@ function ruleTree(node: SchemaNode, compiler: CelCompiler, root: boolean): RuleN
 
 function compileRule(rule: JsonObject, type: CelType, compiler: CelCompiler): CompiledRule[] {
   const optionalOldSelf = trueAt(rule, 'optionalOldSelf');
-  const expression = compiled(compiler, stringAt(rule, 'rule'), type, optionalOldSelf);
+  const expression = compiled(compiler, stringAt(rule, 'rule'), { type }, optionalOldSelf);
   if (expression instanceof CelCompileError) return [];
   const messageText = stringAt(rule, 'messageExpression');
-  const shown = messageText === '' ? undefined : compiled(compiler, messageText, type, optionalOldSelf);
+  const shown = messageText === '' ? undefined : compiled(compiler, messageText, { type }, optionalOldSelf);
   return [
     {
       rule: stringAt(rule, 'rule').trim(),
       expression,
       message: stringAt(rule, 'message').trim(),
       messageExpression: shown instanceof CelCompileError ? undefined : shown,
+      messageText,
       reason: stringAt(rule, 'reason'),
       fieldPath: stringAt(rule, 'fieldPath'),
       optionalOldSelf,
@@ -272,28 +347,41 @@ class Run {
         fail(
           this.#isOver
             ? 'validation failed due to running out of cost budget, no further validation rules will be run'
-            : `'${error.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${rule.rule}`,
+            : `'${error.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${ownName(rule)}`,
         );
         this.#isOver = true;
-      } else if (error instanceof CelEvaluationError) fail(`'${error.message}': evaluation error for rule: ${rule.rule}`);
-      else throw error;
+      } else if (!(error instanceof CelEvaluationError)) throw error;
+      else if (!error.message.startsWith('no such overload')) fail(`${error.message} evaluating rule: ${ownName(rule)}`);
+      else
+        fail(
+          `'${error.message}': call arguments did not match a supported operator, function or macro signature for rule: ${ownName(rule)}`,
+        );
     }
   }
 
   /** What the rule's own words for this failure are; a message that cannot be made gives way to the fixed one. */
-  #messageOf({ rule, message, messageExpression }: CompiledRule, self: CelValue, oldSelf: CelValue): string {
+  #messageOf({ rule, message, messageExpression, messageText }: CompiledRule, self: CelValue, oldSelf: CelValue): string {
     const usual = message === '' ? `failed rule: ${rule}` : message;
     if (messageExpression === undefined) return usual;
     try {
       const shown = messageExpression.evaluate([self, oldSelf], this.#budget);
       if (typeof shown !== 'string') return usual;
       const text = shown.trim();
-      return text === '' || /[\n\r]/.test(text) || text.length > MESSAGE_LENGTH_MAX ? usual : text;
+      return text === '' || text.includes('\n') || Buffer.byteLength(text) > MESSAGE_BYTES_MAX ? usual : text;
     } catch (error) {
-      if (error instanceof CelEvaluationError || error instanceof CelBudgetError) return usual;
-      throw error;
+      if (error instanceof CelEvaluationError) return usual;
+      if (!(error instanceof CelBudgetError)) throw error;
+      this.#isOver = true;
+      return this.#budget.left <= 0
+        ? 'messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run'
+        : `no further validation rules will be run due to call cost exceeds limit for messageExpression: ${JSON.stringify(messageText)}`;
     }
   }
+}
+
+/** What messages about evaluation call a rule. */
+function ownName({ rule, message }: CompiledRule): string {
+  return message === '' ? rule : message;
 }
 
 function failure({ reason, fieldPath }: CompiledRule, path: string, field: string, type: string, message: string): FieldError {

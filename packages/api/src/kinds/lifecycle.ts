@@ -51,7 +51,7 @@ export function combine(...parts: readonly Strategy[]): Strategy {
     ...run('prepareForCreate'),
     ...runUpdate('prepareForUpdate'),
     ...runUpdate('prepareForStatusUpdate'),
-    ...(check.length > 0 ? { validate: (object) => check.flatMap((step) => step(object)) } : {}),
+    ...(check.length > 0 ? { validate: (object, old) => check.flatMap((step) => step(object, old)) } : {}),
     ...(checkUpdate.length > 0 ? { validateUpdate: (object, old) => checkUpdate.flatMap((step) => step(object, old)) } : {}),
     ...(checkStatus.length > 0 ? { validateStatusUpdate: (object, old) => checkStatus.flatMap((step) => step(object, old)) } : {}),
   };

@@ -24,7 +24,7 @@ export function validateChangedObject({ definition, version }: ServedKind, objec
   return [
     ...validateObjectMetaUpdate(objectAt(object, 'metadata') ?? {}, objectAt(old, 'metadata') ?? {}),
     ...schemaFaults(version, object, old),
-    ...ownFaults({ definition, version }, object),
+    ...ownFaults({ definition, version }, object, old),
     ...(strategy.validateUpdate?.(object, old) ?? []),
   ];
 }
@@ -45,7 +45,7 @@ function schemaFaults(version: ServedKind['version'], object: JsonObject, old?: 
 }
 
 /** A built-in kind without rules of its own at least has what its schema requires. */
-function ownFaults({ definition, version }: ServedKind, object: JsonObject): FieldError[] {
-  if (definition.strategy.validate !== undefined) return definition.strategy.validate(object);
+function ownFaults({ definition, version }: ServedKind, object: JsonObject, old?: JsonObject): FieldError[] {
+  if (definition.strategy.validate !== undefined) return definition.strategy.validate(object, old);
   return version.structural === true ? [] : validateRequired(object, version.schema, builtinSchemas);
 }

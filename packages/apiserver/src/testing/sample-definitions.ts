@@ -28,7 +28,7 @@ export function databaseDefinition(change: (spec: JsonObject) => void = () => un
           { rule: 'self.minSyncReplicas <= self.maxSyncReplicas', message: 'minSyncReplicas must not exceed maxSyncReplicas' },
           {
             rule: 'self.maxSyncReplicas < self.instances',
-            messageExpression: '"maxSyncReplicas (" + string(self.maxSyncReplicas) + ") must be below instances"',
+            messageExpression: '"maxSyncReplicas (%d) must be below instances".format([self.maxSyncReplicas])',
             fieldPath: '.maxSyncReplicas',
             reason: 'FieldValueForbidden',
           },

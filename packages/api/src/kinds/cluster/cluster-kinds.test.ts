@@ -185,7 +185,7 @@ describe('validation', () => {
       crd({
         versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { a: {} } } } }],
       }),
-      ['spec.versions[0].schema.openAPIV3Schema.properties[a].type: Required value: must not be empty for specified object fields'],
+      ['spec.validation.openAPIV3Schema.properties[a].type: Required value: must not be empty for specified object fields'],
     ],
     [
       'an API service',

@@ -250,3 +250,43 @@ describe('a definition', () => {
     expect(own({ 'api-approved.kubernetes.io': 'https://github.com/x' })).toEqual([]);
   });
 });
+
+describe('rules that cost too much', () => {
+  const definition = (description: string): JsonObject => ({
+    metadata: { name: 'as.b.example' },
+    spec: {
+      group: 'b.example',
+      scope: 'Namespaced',
+      names: { plural: 'as', singular: 'a', kind: 'A', listKind: 'AList' },
+      conversion: { strategy: 'None' },
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              type: 'object',
+              description,
+              properties: {
+                spec: {
+                  type: 'array',
+                  items: { type: 'string', maxLength: 20 },
+                  'x-kubernetes-validations': [{ rule: 'self.all(x, x.contains("a"))' }],
+                },
+              },
+            },
+          },
+        },
+      ],
+    },
+  });
+
+  it('are refused when they come, and stay where their schema stays as it was', () => {
+    expect(validateCustomResourceDefinition(definition('one')).map(({ field }) => field)).toEqual([
+      'spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule',
+    ]);
+    expect(validateCustomResourceDefinition(definition('one'), definition('one'))).toEqual([]);
+    expect(validateCustomResourceDefinition(definition('two'), definition('one'))).toHaveLength(1);
+  });
+});

@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../definition.ts';
 import { duplicate, type FieldError, forbidden, invalid, required, tooMany } from '../../field-error.ts';
 import { JsonPathError, parseJsonPath } from '../../json-path.ts';
-import { objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
+import { equalJson, objectAt, objectsAt, own, stringAt, stringsAt, trueAt } from '../../json-value.ts';
 import { checkDns1035Label, checkDns1123Subdomain } from '../../name-syntax.ts';
 import { checked, oneOf } from '../rules.ts';
 import { validateStructuralSchema } from './structural-schema-validation.ts';
@@ -13,7 +13,8 @@ const SELECTABLE_MAX = 8;
 const APPROVAL = 'api-approved.kubernetes.io';
 const COLUMN_TYPES = ['boolean', 'date', 'integer', 'number', 'string'];
 
-export function validateCustomResourceDefinition(definition: JsonObject): FieldError[] {
+/** @param old What is changed: schemas that stay as they were may have rules that are dearer than new ones may be. */
+export function validateCustomResourceDefinition(definition: JsonObject, old?: JsonObject): FieldError[] {
   const spec = objectAt(definition, 'spec') ?? {};
   const group = stringAt(spec, 'group');
   const plural = stringAt(spec, 'names', 'plural');
@@ -36,7 +37,7 @@ export function validateCustomResourceDefinition(definition: JsonObject): FieldE
     );
   }
   errors.push(...oneOf(spec, 'scope', 'spec', ['Cluster', 'Namespaced'], true), ...validateNames(objectAt(spec, 'names') ?? {}));
-  return [...errors, ...validateVersions(spec), ...validateConversion(spec)];
+  return [...errors, ...validateVersions(spec, objectAt(old, 'spec')), ...validateConversion(spec)];
 }
 
 export function validateCustomResourceDefinitionUpdate(definition: JsonObject, old: JsonObject): FieldError[] {
@@ -82,11 +83,15 @@ function validateNames(names: JsonObject): FieldError[] {
   return errors;
 }
 
-function validateVersions(spec: JsonObject): FieldError[] {
+function validateVersions(spec: JsonObject, old: JsonObject | undefined): FieldError[] {
   const versions = objectsAt(spec, 'versions');
   if (versions.length === 0) return [invalid('spec.versions', [], 'must have exactly one version marked as storage version')];
   const errors: FieldError[] = [];
   const names = new Set<string>();
+  const schemas = versions.map((version) => objectAt(version, 'schema', 'openAPIV3Schema') ?? null);
+  const [shared = null] = schemas;
+  // Upstream tells of a schema that all versions have in common once.
+  const isShared = shared !== null && schemas.every((schema) => equalJson(schema, shared));
   for (const [index, version] of versions.entries()) {
     const at = `spec.versions[${index}]`;
     const name = stringAt(version, 'name');
@@ -94,9 +99,12 @@ function validateVersions(spec: JsonObject): FieldError[] {
     if (names.has(name)) errors.push(invalid('spec.versions', name, 'must contain unique version names'));
     names.add(name);
     const schema = objectAt(version, 'schema', 'openAPIV3Schema');
-    const path = `${at}.schema.openAPIV3Schema`;
+    const path = isShared ? 'spec.validation.openAPIV3Schema' : `${at}.schema.openAPIV3Schema`;
     if (schema === undefined) errors.push(required(path, 'schemas are required'));
-    else errors.push(...validateStructuralSchema(schema, path), ...validateSelectable(version, schema, at));
+    else {
+      if (!isShared || index === 0) errors.push(...validateStructuralSchema(schema, path, hadSchema(old, name, schema)));
+      errors.push(...validateSelectable(version, schema, at));
+    }
     errors.push(...validateScale(version, at), ...validatePrinter(version, at));
   }
   const stored = versions.filter((version) => trueAt(version, 'storage'));
@@ -109,6 +117,12 @@ function validateVersions(spec: JsonObject): FieldError[] {
       ),
     );
   return errors;
+}
+
+function hadSchema(old: JsonObject | undefined, name: string, schema: JsonObject): boolean {
+  const version = objectsAt(old, 'versions').find((before) => stringAt(before, 'name') === name);
+  const before = objectAt(version, 'schema', 'openAPIV3Schema');
+  return before !== undefined && equalJson(before, schema);
 }
 
 function validateScale(version: JsonObject, path: string): FieldError[] {

@@ -33,15 +33,15 @@ const OUTSIDE_JUNCTORS = [
 /** Deeper than any real schema; a bound on recursion. */
 const DEPTH_MAX = 100;
 
-/** Faults of a version's schema, with paths that begin at `path`. */
-export function validateStructuralSchema(schema: JsonObject, path: string): FieldError[] {
+/** Faults of a version's schema, with paths that begin at `path`. @param isStored Whether the version had this very schema before. */
+export function validateStructuralSchema(schema: JsonObject, path: string, isStored = false): FieldError[] {
   const errors: FieldError[] = [];
   const type = stringAt(schema, 'type');
   if (type === '') errors.push(required(`${path}.type`, 'must not be empty at the root'));
   else if (type !== 'object') errors.push(invalid(`${path}.type`, type, 'must be object at the root'));
   errors.push(...validateMetadata(schema, path), ...validateSchema(schema, path, { root: true, depth: 0, what: 'object fields' }));
   if (errors.length > 0) return errors;
-  return [...defaultFaults(schema as unknown as SchemaNode, path), ...ruleFaults(schema as unknown as SchemaNode, path)];
+  return [...defaultFaults(schema as unknown as SchemaNode, path), ...ruleFaults(schema as unknown as SchemaNode, path, isStored)];
 }
 
 interface Place {
