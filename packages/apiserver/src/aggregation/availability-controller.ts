@@ -5,8 +5,8 @@ import { SYSTEM_USER } from '../contract/user.ts';
 import type { CacheSet } from '../registry/cache-set.ts';
 import { type Condition, withCondition } from '../registry/conditions.ts';
 import { cloneObject } from '../registry/conversion.ts';
+import { followCollection } from '../registry/follow-collection.ts';
 import { callFor } from '../registry/own-call.ts';
-import { resourcePrefix } from '../registry/storage-key.ts';
 import { serverWrite, type Writer } from '../registry/writer.ts';
 import type { CacheEvent } from '../watch/watch-cache.ts';
 import { API_SERVICES, type ApiService } from './api-service.ts';
@@ -29,7 +29,6 @@ const MANAGER = 'kube-apiserver';
 /** A server may go without any object saying so. */
 const RECHECK_MS = 30_000;
 const RETRY = { baseMs: 5, maxMs: RECHECK_MS };
-const FOLLOW_RETRY_MS = 250;
 /** Endpoints are chosen by chance; one that does not answer must not speak for all. */
 const FURTHER_ATTEMPTS = 4;
 
@@ -84,29 +83,12 @@ export class AvailabilityController {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }
 
-  async #follow(group: string, resource: string, signal: AbortSignal, onEvent: (event: CacheEvent) => void): Promise<void> {
-    const { caches, clock, log } = this.#deps;
-    while (!signal.aborted) {
-      try {
-        const cache = caches.cache(group, resource);
-        await cache.ready(signal);
-        const watch = cache.watch(resourcePrefix(group, resource));
-        const close = (): void => watch.close();
-        signal.addEventListener('abort', close, { once: true });
-        try {
-          this.#markAll(signal);
-          if (resource === API_SERVICES.resource) this.#isSynced = true;
-          for await (const item of watch.events) if (item.kind === 'event') onEvent(item);
-        } finally {
-          signal.removeEventListener('abort', close);
-          watch.close();
-        }
-      } catch (error) {
-        if (isAbort(error, signal)) return;
-        log.warn('availability of API services lost a watch', { resource, error: messageOf(error) });
-      }
-      await clock.sleep(FOLLOW_RETRY_MS, signal).catch(() => undefined);
-    }
+  #follow(group: string, resource: string, signal: AbortSignal, event: (event: CacheEvent) => void): Promise<void> {
+    const state = (): void => {
+      this.#markAll(signal);
+      if (resource === API_SERVICES.resource) this.#isSynced = true;
+    };
+    return followCollection(this.#deps, { group, resource, state, event }, signal);
   }
 
   async #recheck(signal: AbortSignal): Promise<void> {

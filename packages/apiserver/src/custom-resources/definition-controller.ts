@@ -18,9 +18,9 @@ import type { UserInfo } from '../contract/user.ts';
 import type { CacheSet } from '../registry/cache-set.ts';
 import { hasCondition, withCondition } from '../registry/conditions.ts';
 import { cloneObject } from '../registry/conversion.ts';
+import { followCollection } from '../registry/follow-collection.ts';
 import { metaOf, metaText } from '../registry/object-meta.ts';
 import { callFor } from '../registry/own-call.ts';
-import { resourcePrefix } from '../registry/storage-key.ts';
 import { serverWrite, type UpdateRequest, type Writer } from '../registry/writer.ts';
 import { withConversion } from './conversion-webhook.ts';
 import { CLEANUP_FINALIZER, planDefinitionStatus, type TakenNames, takenNames } from './definition-status.ts';
@@ -41,7 +41,6 @@ const GROUP = 'apiextensions.k8s.io';
 const RESOURCE = 'customresourcedefinitions';
 const USER: UserInfo = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] };
 const MANAGER = 'kube-apiserver';
-const RETRY_MS = 250;
 
 /** A kind that is served for a definition, and what of the definition it was made from. */
 interface Served {
@@ -72,41 +71,27 @@ export class DefinitionController {
 
   /** Until `signal` aborts; settles when deletions under way have ended too. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#deps;
-    while (!signal.aborted) {
-      try {
-        await this.#follow(signal);
-      } catch (error) {
-        if (isAbort(error, signal)) break;
-        log.warn('custom resource definitions lost their watch', { error: messageOf(error) });
-      }
-      await clock.sleep(RETRY_MS, signal).catch(() => undefined);
-    }
+    await followCollection(
+      this.#deps,
+      {
+        group: GROUP,
+        resource: RESOURCE,
+        state: async (objects) => {
+          this.#replaceAll(objects.map(({ object }) => object as unknown as JsonObject));
+          this.#isSynced = true;
+          for (const name of [...this.#definitions.keys()]) await this.#settle(name, signal);
+        },
+        event: async ({ deleted, object }) => {
+          const definition = object.object as unknown as JsonObject;
+          if (deleted) this.#forget(metaText(definition, 'name'));
+          else this.#learn(definition);
+          // Names that this one gave up, or took, concern the others of its group.
+          for (const name of this.#namesOf(stringAt(definition, 'spec', 'group'))) await this.#settle(name, signal);
+        },
+      },
+      signal,
+    );
     await Promise.allSettled(this.#cleanups.values());
-  }
-
-  async #follow(signal: AbortSignal): Promise<void> {
-    const cache = this.#deps.caches.cache(GROUP, RESOURCE);
-    await cache.ready(signal);
-    const watch = cache.watch(resourcePrefix(GROUP, RESOURCE));
-    const close = (): void => watch.close();
-    signal.addEventListener('abort', close, { once: true });
-    try {
-      this.#replaceAll(watch.initial.map(({ object }) => object as unknown as JsonObject));
-      this.#isSynced = true;
-      for (const name of [...this.#definitions.keys()]) await this.#settle(name, signal);
-      for await (const item of watch.events) {
-        if (item.kind === 'progress') continue;
-        const definition = item.object.object as unknown as JsonObject;
-        if (item.deleted) this.#forget(metaText(definition, 'name'));
-        else this.#learn(definition);
-        // Names that this one gave up, or took, concern the others of its group.
-        for (const name of this.#namesOf(stringAt(definition, 'spec', 'group'))) await this.#settle(name, signal);
-      }
-    } finally {
-      signal.removeEventListener('abort', close);
-      watch.close();
-    }
   }
 
   #replaceAll(definitions: readonly JsonObject[]): void {

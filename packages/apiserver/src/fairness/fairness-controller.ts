@@ -12,8 +12,8 @@ import { SYSTEM_USER } from '../contract/user.ts';
 import type { CacheSet } from '../registry/cache-set.ts';
 import { type Condition, withCondition } from '../registry/conditions.ts';
 import { cloneObject } from '../registry/conversion.ts';
+import { followCollection } from '../registry/follow-collection.ts';
 import { callFor } from '../registry/own-call.ts';
-import { resourcePrefix } from '../registry/storage-key.ts';
 import { serverWrite, type Writer } from '../registry/writer.ts';
 import type { Fairness } from './fairness.ts';
 
@@ -54,28 +54,9 @@ export class FairnessController {
     await this.#settling;
   }
 
-  async #follow(resource: string, signal: AbortSignal): Promise<void> {
-    const { caches, clock, log } = this.#deps;
-    while (!signal.aborted) {
-      try {
-        const cache = caches.cache(GROUP, resource);
-        await cache.ready(signal);
-        const watch = cache.watch(resourcePrefix(GROUP, resource));
-        const close = (): void => watch.close();
-        signal.addEventListener('abort', close, { once: true });
-        try {
-          this.#mark(signal);
-          for await (const item of watch.events) if (item.kind === 'event') this.#mark(signal);
-        } finally {
-          signal.removeEventListener('abort', close);
-          watch.close();
-        }
-      } catch (error) {
-        if (isAbort(error, signal)) return;
-        log.warn('priority and fairness lost a watch', { resource, error: messageOf(error) });
-      }
-      await clock.sleep(RETRY_MS, signal).catch(() => undefined);
-    }
+  #follow(resource: string, signal: AbortSignal): Promise<void> {
+    const mark = (): void => this.#mark(signal);
+    return followCollection(this.#deps, { group: GROUP, resource, state: mark, event: mark }, signal);
   }
 
   #mark(signal: AbortSignal): void {

@@ -9,12 +9,12 @@ import {
   semanticEqual,
   type ValidatingAdmissionPolicySpec,
 } from '@dure/api';
-import { type Clock, isAbort, type Logger, messageOf } from '@dure/foundation';
+import type { Clock, Logger } from '@dure/foundation';
 import { SYSTEM_USER } from '../../contract/user.ts';
 import type { CacheSet } from '../../registry/cache-set.ts';
 import { cloneObject } from '../../registry/conversion.ts';
+import { followCollection } from '../../registry/follow-collection.ts';
 import { callFor } from '../../registry/own-call.ts';
-import { resourcePrefix } from '../../registry/storage-key.ts';
 import { serverWrite, type Writer } from '../../registry/writer.ts';
 import { typeWarnings } from './type-checking.ts';
 
@@ -30,34 +30,26 @@ export interface PolicyStatusControllerDeps {
 const GROUP = 'admissionregistration.k8s.io';
 const RESOURCE = 'validatingadmissionpolicies';
 const MANAGER = 'validatingadmissionpolicy-status';
-const RETRY_MS = 250;
 
 /**
  * Checks each ValidatingAdmissionPolicy against the kinds it names, and writes what it finds and which generation it saw into the status.
  * Upstream does this in the controller manager; the kinds and their schemas are known here.
  */
-export async function runPolicyStatusController(deps: PolicyStatusControllerDeps, signal: AbortSignal): Promise<void> {
-  const { caches, clock, log } = deps;
-  while (!signal.aborted) {
-    try {
-      const cache = caches.cache(GROUP, RESOURCE);
-      await cache.ready(signal);
-      const watch = cache.watch(resourcePrefix(GROUP, RESOURCE));
-      const close = (): void => watch.close();
-      signal.addEventListener('abort', close, { once: true });
-      try {
-        for (const { object } of watch.initial) await judge(deps, object, signal);
-        for await (const item of watch.events) if (item.kind === 'event' && !item.deleted) await judge(deps, item.object.object, signal);
-      } finally {
-        signal.removeEventListener('abort', close);
-        watch.close();
-      }
-    } catch (error) {
-      if (isAbort(error, signal)) return;
-      log.warn('the status of admission policies could not be written', { error: messageOf(error) });
-    }
-    await clock.sleep(RETRY_MS, signal).catch(() => undefined);
-  }
+export function runPolicyStatusController(deps: PolicyStatusControllerDeps, signal: AbortSignal): Promise<void> {
+  return followCollection(
+    deps,
+    {
+      group: GROUP,
+      resource: RESOURCE,
+      async state(objects) {
+        for (const { object } of objects) await judge(deps, object, signal);
+      },
+      async event({ deleted, object }) {
+        if (!deleted) await judge(deps, object.object, signal);
+      },
+    },
+    signal,
+  );
 }
 
 async function judge({ kinds, book, writer }: PolicyStatusControllerDeps, policy: KubeObject, signal: AbortSignal): Promise<void> {
