@@ -233,6 +233,29 @@ describe('a pod on a node', () => {
     await node.until('unready', () => ready()?.status === 'False');
   });
 
+  it('goes on telling whether it is ready while it ends, and is no longer restarted', async () => {
+    await using node = await NodeFixture.start();
+    let healthy = true;
+    node.runtime.onExec = () => ({ exitCode: healthy ? 0 : 1, output: 'draining' });
+    const probe = { exec: { command: ['check'] }, periodSeconds: 1, failureThreshold: 1 };
+    await node.create({ containers: [{ ...web, readinessProbe: probe, livenessProbe: probe }] });
+    const ready = () => node.pod().status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+    await node.until('ready', () => ready() === 'True');
+    let end = (): void => undefined;
+    node.runtime.beforeStopped = () => new Promise((resolve) => (end = resolve));
+    await node.client.delete(pods, { namespace: 'default', name: 'web' }, { gracePeriodSeconds: 300 });
+    await node.sync();
+    await node.until('ending', () => node.runtime.log.includes('stop web 300000'));
+    healthy = false;
+    await node.pass(1_001);
+    await node.until('unready', () => ready() === 'False');
+    expect(node.runtime.isRunning('web')).toBe(true);
+    expect(node.events.map(({ message }) => message)).toContain('Readiness probe failed: draining');
+    expect(node.events.map(({ message }) => message)).not.toContain('Liveness probe failed: draining');
+    end();
+    await node.until('gone', () => node.client.peek(pods, 'default/web') === undefined);
+  });
+
   it('fails when it is active longer than its deadline', async () => {
     await using node = await NodeFixture.start();
     await node.create({ containers: [web], activeDeadlineSeconds: 60 });

@@ -24,6 +24,8 @@ interface Probed {
   readonly containerId: string;
   readonly verdicts: Record<ProbeKind, ProbeVerdict>;
   readonly stop: AbortController;
+  /** Ends what may restart the container; readiness goes on. */
+  readonly stopRestarts: AbortController;
 }
 
 const NO_PROBES: ContainerProbes = { startup: 'none', liveness: 'none', readiness: 'none' };
@@ -73,13 +75,13 @@ export class ProbeManager {
     };
   }
 
-  /** A terminating Pod is neither restarted nor held back by its probes. */
+  /** A terminating Pod is not restarted by its probes, but says for itself how long it still serves. */
   stopRestarts(uid: string): void {
-    for (const probed of this.#pods.get(uid)?.values() ?? []) probed.stop.abort();
+    for (const probed of this.#pods.get(uid)?.values() ?? []) probed.stopRestarts.abort();
   }
 
   forget(uid: string): void {
-    this.stopRestarts(uid);
+    for (const probed of this.#pods.get(uid)?.values() ?? []) probed.stop.abort();
     this.#pods.delete(uid);
   }
 
@@ -94,6 +96,7 @@ export class ProbeManager {
         readiness: readinessProbe === undefined ? 'none' : known?.ready === true ? 'success' : 'pending',
       },
       stop: new AbortController(),
+      stopRestarts: new AbortController(),
     };
     const { log } = this.#options;
     this.#runAll(pod, container, run, podIP, probed).catch((error: unknown) => {
@@ -104,7 +107,14 @@ export class ProbeManager {
 
   async #runAll(pod: Pod, container: NamedContainer, run: RuntimeContainer, podIP: string, probed: Probed): Promise<void> {
     const { startupProbe, livenessProbe, readinessProbe } = container.spec;
-    const loop = (kind: ProbeKind, probe: Probe): Promise<void> => this.#loop(kind, probe, pod, container, run, podIP, probed);
+    const loop = async (kind: ProbeKind, probe: Probe): Promise<void> => {
+      const signal = kind === 'readiness' ? probed.stop.signal : AbortSignal.any([probed.stop.signal, probed.stopRestarts.signal]);
+      try {
+        await this.#loop(kind, probe, pod, container, run, podIP, probed, signal);
+      } catch (error) {
+        if (!isAbort(error, signal)) throw error;
+      }
+    };
     // Until the program says that it has started, the others would only count against it.
     if (startupProbe !== undefined && probed.verdicts.startup !== 'success') await loop('startup', startupProbe);
     if (startupProbe !== undefined && probed.verdicts.startup !== 'success') return;
@@ -122,9 +132,9 @@ export class ProbeManager {
     run: RuntimeContainer,
     podIP: string,
     probed: Probed,
+    signal: AbortSignal,
   ): Promise<void> {
     const { clock, random, runtime, events, onChange } = this.#options;
-    const { signal } = probed.stop;
     const periodMs = (probe.periodSeconds ?? 10) * 1000;
     const aliveMs = clock.now() - (run.startedAtMs ?? run.createdAtMs);
     const delayMs = (probe.initialDelaySeconds ?? 0) * 1000 - aliveMs;
