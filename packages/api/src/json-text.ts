@@ -31,9 +31,11 @@ export function toJsonText(value: unknown, indent?: number): string {
 
 /** A decimal integer as objects hold it: bigint where it has 64 bits and a double does not keep it. */
 export function integerOf(digits: string | bigint): number | bigint {
+  const number = Number(digits);
+  // Millions of digits take long to become a bigint, and need not.
+  if (Number.isSafeInteger(number) || Math.abs(number) > 2 ** 63) return number;
   const value = BigInt(digits);
-  const number = Number(value);
-  return Number.isSafeInteger(number) || value < INT64_MIN || value > INT64_MAX ? number : value;
+  return value < INT64_MIN || value > INT64_MAX ? number : value;
 }
 
 /** Index of the quote that closes the string which is opened at `at` of JSON text; the text's end where none does. */

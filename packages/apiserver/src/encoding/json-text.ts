@@ -15,7 +15,7 @@ export class JsonTextError extends Error {
 const DEPTH_MAX = 128;
 
 /** What a number must hold to be beyond all doubles. */
-const MAY_OVERFLOW = /[0-9][eE]\+?[0-9]{3}|[0-9]{309}/;
+const MAY_OVERFLOW = /[0-9][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{309}/;
 
 /** Parses `text`; integers of 64 bits are kept, as bigints where a double does not. @throws {JsonTextError} Also for numbers beyond all doubles. */
 export function parseJson(text: string): unknown {

@@ -194,7 +194,8 @@ class Decoder {
       case 'bytes':
         return Buffer.from(reader.bytes()).toString('base64');
       case 'varint':
-        return integerFrom(reader.int64());
+        // The library gives an object that prints as the integer.
+        return integerOf(String(reader.int64()));
       case 'double':
         return reader.double();
       case 'float':
@@ -358,13 +359,6 @@ function wireOf(type: FieldType): number {
     default:
       return BYTES;
   }
-}
-
-/** @param value What the library makes of 64 bits: an object that prints as the integer. */
-function integerFrom(value: unknown): number | bigint {
-  const digits = String(value);
-  const number = Number(digits);
-  return Number.isSafeInteger(number) ? number : integerOf(digits);
 }
 
 function isZero(value: Json): boolean {
