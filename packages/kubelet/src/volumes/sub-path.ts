@@ -38,7 +38,7 @@ async function resolveInside(base: string, subPath: string, missing: 'make' | 'r
     if (errnoCode(error) !== 'ENOENT' || missing === 'refuse') throw error;
     const parent = await nearestExisting(path);
     assertInside(base, parent, subPath);
-    await makeDirectories(path, (await stat(base)).mode & 0o777);
+    await makeDirectories(path, (await stat(base)).mode & 0o7777);
     return realpath(path);
   });
   assertInside(base, resolved, subPath);
@@ -49,10 +49,7 @@ async function resolveInside(base: string, subPath: string, missing: 'make' | 'r
 async function makeDirectories(path: string, mode: number): Promise<void> {
   const first = await mkdir(path, { recursive: true });
   if (first === undefined) return;
-  for (let at = path; at.startsWith(first); at = dirname(at)) {
-    const inherited = (await stat(at)).mode & 0o7000;
-    await chmod(at, inherited | mode);
-  }
+  for (let at = path; at.startsWith(first); at = dirname(at)) await chmod(at, mode);
 }
 
 async function nearestExisting(path: string): Promise<string> {

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { configMaps, type Volume } from '@dure/api';
 import { describe, expect, it } from 'vitest';
@@ -61,7 +61,9 @@ describe('volumes', () => {
     await using node = await NodeFixture.start();
     await podWith(node, { name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '16Mi' } });
     await node.until('running', () => node.runtime.isRunning('web'));
-    expect(node.mounter.mounted.get(mountOf(node).source)).toBe('tmpfs 16777216');
+    const { source } = mountOf(node);
+    expect(node.mounter.mounted.get(source)).toBe('tmpfs 16777216');
+    expect((await stat(source)).mode & 0o7777).toBe(0o1777);
   });
 
   it('mount a subPath through a bind of what was checked', async () => {

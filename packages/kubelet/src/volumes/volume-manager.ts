@@ -258,14 +258,16 @@ export class VolumeManager {
     const { medium = '', sizeLimit } = volume.emptyDir ?? {};
     const inMemory = medium === 'Memory';
     const path = inMemory ? join(memoryDir, pod.metadata.uid, 'empty-dir', volume.name) : this.#diskPath(pod, 'empty-dir', volume.name);
-    await mkdir(path, { recursive: true, mode: 0o777 });
+    // Memory is a tmpfs as the kernel makes them: everybody may write, and remove what is theirs.
+    const mode = inMemory ? 0o1777 : 0o777;
+    await mkdir(path, { recursive: true, mode });
     if (inMemory && !(await mounter.mountsBelow(path)).includes(path)) {
       const limits = [bytesOf(sizeLimit), podTotals(pod).memoryLimitBytes].filter(
         (bytes): bytes is number => bytes !== undefined && bytes > 0,
       );
-      await mounter.mountTmpfs(path, { mode: 0o777, ...(limits.length === 0 ? {} : { sizeBytes: Math.min(...limits) }) });
+      await mounter.mountTmpfs(path, { mode, ...(limits.length === 0 ? {} : { sizeBytes: Math.min(...limits) }) });
     }
-    await chmod(path, 0o777);
+    await chmod(path, mode);
     await this.#ownByGroup(pod, path, false);
     return path;
   }
