@@ -96,9 +96,17 @@ describe('Services for the proxy', () => {
     expect(one(spec)).toBeUndefined();
   });
 
-  it('are left out when another proxy has them', () => {
-    const labelled = service({}, {}, { 'service.kubernetes.io/service-proxy-name': 'mesh' });
+  it.each([
+    ['another proxy has them', { 'service.kubernetes.io/service-proxy-name': 'mesh' }],
+    ['they want none', { 'service.kubernetes.io/headless': '' }],
+  ])('are left out when %s', (_, labels) => {
+    const labelled = service({}, {}, labels);
     expect(translateServices({ services: [labelled], endpointSlices: [] }, context).services).toEqual([]);
+  });
+
+  it('take no endpoints from slices that want no proxy', () => {
+    const labels = { 'kubernetes.io/service-name': 'web', 'service.kubernetes.io/headless': '' };
+    expect(one({}, slice([{ addresses: ['10.42.1.2'] }], { metadata: meta('web-2', labels) }))?.ports[0]?.endpoints).toEqual([]);
   });
 
   it('carry affinity, policies, node ports and outside addresses over', () => {

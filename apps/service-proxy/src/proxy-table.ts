@@ -13,14 +13,17 @@ export interface ProxyTableContext {
 const AFFINITY_SECONDS = 10_800;
 /** A Service with this label is another proxy's. */
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
+/** Whoever labels a Service or a slice with this wants no proxy for it, whether it has a cluster IP or not. */
+const HEADLESS_LABEL = 'service.kubernetes.io/headless';
 
 /** What the proxy should carry. Pure; Services without a cluster IP (headless, ExternalName) have nothing to carry. */
 export function translateServices({ services, endpointSlices }: ServiceObjects, context: ProxyTableContext): ServiceTable {
-  const slices = slicesByService(endpointSlices);
+  const slices = slicesByService(endpointSlices.filter(({ metadata }) => metadata.labels?.[HEADLESS_LABEL] === undefined));
   const entries = services.flatMap((service): ServiceEntry[] => {
     const { name, namespace = '', labels } = service.metadata;
     const clusterIPs = clusterIPsOf(service);
-    if (clusterIPs.length === 0 || labels?.[PROXY_NAME_LABEL] !== undefined) return [];
+    const isOthers = labels?.[PROXY_NAME_LABEL] !== undefined || labels?.[HEADLESS_LABEL] !== undefined;
+    if (clusterIPs.length === 0 || isOthers) return [];
     return [translate(service, namespace, name, clusterIPs, slices.get(`${namespace}/${name}`) ?? [], context)];
   });
   return { services: entries, ...(context.zone !== undefined && { zone: context.zone }) };
