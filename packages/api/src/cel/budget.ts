@@ -4,7 +4,7 @@ import { CelBudgetError } from './cel-error.ts';
 export const EXPRESSION_COST_MAX = 1_000_000;
 export const OBJECT_COST_MAX = 10_000_000;
 /** Of {@link Budget.work}. As much as the dearest expression pays for, so that only what is priced below its worth comes to this bound. */
-const WORK_MAX = 2_000_000;
+const WORK_MAX = 1_000_000;
 
 /**
  * What an evaluation may still cost. Prices are upstream's, and expressions that it lets run are to run here. What takes longer here than its

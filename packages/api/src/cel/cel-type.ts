@@ -93,21 +93,6 @@ function isContainer(type: CelType): boolean {
   return type.kind === 'list' || type.kind === 'map';
 }
 
-/** Whether only the value itself will tell, wholly or in part. */
-export function isOpen(type: CelType): boolean {
-  switch (type.kind) {
-    case 'dyn':
-      return true;
-    case 'list':
-    case 'optional':
-      return isOpen(type.of);
-    case 'map':
-      return isOpen(type.key) || isOpen(type.of);
-    default:
-      return false;
-  }
-}
-
 export function showType(type: CelType): string {
   switch (type.kind) {
     case 'list':

@@ -136,6 +136,10 @@ const OPAQUE_TYPES: Readonly<Record<OpaqueContent['kind'], CelType>> = {
   semver: SEMVER,
 };
 
+const ANY_MAP = mapOf(DYN, DYN);
+const ANY_LIST = listOf(DYN);
+const ANY_OPTIONAL = optionalOf(DYN);
+
 /** The type that a value itself shows. What lies in lists and maps stays open. */
 export function typeOfValue(value: CelValue): CelType {
   switch (typeof value) {
@@ -151,13 +155,13 @@ export function typeOfValue(value: CelValue): CelType {
       break;
   }
   if (value === null) return NULL;
-  if (value instanceof CelMap) return mapOf(DYN, DYN);
-  if (isList(value)) return listOf(DYN);
+  if (value instanceof CelMap) return ANY_MAP;
+  if (isList(value)) return ANY_LIST;
   if (value instanceof Uint8Array) return BYTES;
   if (value instanceof Uint) return UINT;
   if (value instanceof Timestamp) return TIMESTAMP;
   if (value instanceof Duration) return DURATION;
-  if (value instanceof Optional) return optionalOf(DYN);
+  if (value instanceof Optional) return ANY_OPTIONAL;
   if (value instanceof TypeName) return TYPE;
   if (value instanceof LibraryValue) return value.type;
   return OPAQUE_TYPES[value.content.kind];
@@ -230,9 +234,18 @@ export function compareValues(a: CelValue, b: CelValue): number {
   throw new CelEvaluationError('no such overload');
 }
 
-/** By characters, where plain comparison of strings goes by UTF-16 units. */
+/** By characters, where plain comparison of strings goes by UTF-16 units: halves of pairs stand for what lies above all others. */
 function compareText(a: string, b: string): number {
-  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at += 1) {
+    const [left, right] = [a.charCodeAt(at), b.charCodeAt(at)];
+    if (left !== right) return isHalf(left) === isHalf(right) ? left - right : isHalf(left) ? 1 : -1;
+  }
+  return a.length - b.length;
+}
+
+function isHalf(unit: number): boolean {
+  return (unit & 0xf800) === 0xd800;
 }
 
 function numeric(value: CelValue): bigint | number | undefined {

@@ -221,6 +221,18 @@ describe('hostile expressions', () => {
     }).toThrow(CelBudgetError);
   });
 
+  it('come to an error where values are not of the types that their schema says', () => {
+    const stale = mapValue({ name: null, ports: 'none', replicas: 'three' });
+    for (const text of ['self.name.split(",").size() > 0', 'self.ports.reverse().size() > 0', 'int(self.replicas) > 1']) {
+      const expression = compiler.compile(text, [{ name: 'self', type: SELF }]);
+      expect(() => expression.evaluate([stale], new Budget(100)), text).toThrow(CelEvaluationError);
+    }
+  });
+
+  it('compare text by its characters', () => {
+    expect(evaluate('"\\U0001F600" > "\\uFFFD" && "a" < "b" && "a" < "ab" && "b" > "ab"')).toBe(true);
+  });
+
   it('find no members that objects of this language have by themselves', () => {
     expect(() => evaluate('self.labels.constructor == ""')).toThrow('no such key: constructor');
     expect(evaluate('has(self.labels.__proto__)')).toBe(false);

@@ -44,8 +44,7 @@ import { comparisonCost, costOfFunction, countOf, selfComparisonCost } from './f
 import { kubernetesFunctions } from './kubernetes-functions.ts';
 import { listFunctions } from './list-functions.ts';
 import { CelObject, CONSTRUCT, constructedType, fieldFault, patchFunctions, rewriteConstructions } from './object-construction.ts';
-import { dispatch, needsDispatch, type Overload, OverloadTable } from './overload.ts';
-import { compilePattern } from './regular-expression.ts';
+import { dispatch, type Overload, OverloadTable } from './overload.ts';
 import type { Bounds } from './schema-bounds.ts';
 import { arithmetic, arithmeticType, int64, standardFunctions, TYPE_NAMES } from './standard-functions.ts';
 import { textFunctions } from './text-functions.ts';
@@ -99,7 +98,7 @@ export interface Expression {
 const TEXT_LENGTH_MAX = 64 * 1024;
 const LIMITS = { maxAstNodes: 20_000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 };
 /** Errors are the dearest steps of all, and may be passed over. */
-const ERROR_WORK = 50;
+const ERROR_WORK = 200;
 /** A turn of a loop that nothing else pays for. */
 const TURN_WORK = 1;
 const NONE = new Optional(undefined);
@@ -715,13 +714,13 @@ class Builder {
       const applied = method ? `${shown[0]}.(${shown.slice(1).join(', ')})` : `(${shown.join(', ')})`;
       throw this.#fail(`found no matching overload for '${name}' applied to '${applied}'`, node);
     }
-    this.#checkConstantPattern(name, nodes);
     let type: CelType | undefined;
     for (const candidate of candidates) {
       const result = candidate.resultOf(types) ?? DYN;
       type = type === undefined ? result : (unify(type, result) ?? DYN);
     }
-    const open = needsDispatch(candidates, types);
+    const constants = codes.map(({ constant }) => constant?.value);
+    const runs = new Map(candidates.map((candidate) => [candidate, this.#prepared(candidate, constants, nodes)]));
     const cost = costOfFunction(name, method);
     const result = type ?? DYN;
     const estimates = codes.map((code) => code.estimate);
@@ -732,14 +731,26 @@ class Builder {
       run(frame) {
         const args = codes.map((code) => code.run(frame));
         frame.budget.charge(cost.actual(args));
-        const chosen: Overload | undefined = open ? dispatch(candidates, args) : first;
+        // Types are what a schema says; what was stored under another one, or is null where it may be, shows here.
+        const chosen = dispatch(candidates, args);
         if (chosen === undefined) throw new CelEvaluationError(`no such overload: ${name}`);
-        const value = chosen.run(args, frame.budget);
+        const value = (runs.get(chosen) ?? chosen.run)(args, frame.budget);
         if (cost.made !== undefined) frame.budget.charge(cost.made(value));
         return value;
       },
     };
     return CONVERSIONS.has(name) && codes[0]?.constant !== undefined ? this.#converted(name, invoked, nodes[0] ?? node) : invoked;
+  }
+
+  /** A malformed pattern that stands in the text is found when it is compiled. */
+  #prepared(overload: Overload, constants: readonly (CelValue | undefined)[], nodes: readonly ASTNode[]): Overload['run'] {
+    try {
+      return overload.prepare?.(constants) ?? overload.run;
+    } catch (error) {
+      const { name } = overload;
+      if (!(error instanceof CelEvaluationError)) throw error;
+      throw this.#fail(name === 'matches' ? `invalid ${name} argument` : error.message, nodes[1] as ASTNode);
+    }
   }
 
   /** A literal that is converted is converted once, and what is no time or duration is found out here. */
@@ -752,17 +763,6 @@ class Builder {
       if (!(error instanceof CelEvaluationError)) throw error;
       if (name === 'timestamp' || name === 'duration') throw this.#fail(`invalid ${name} argument`, argument);
       return { ...code, run };
-    }
-  }
-
-  /** A malformed pattern that stands in the text is found when it is compiled. */
-  #checkConstantPattern(name: string, nodes: readonly ASTNode[]): void {
-    const pattern = nodes[1];
-    if (!['matches', 'find', 'findAll'].includes(name) || pattern?.op !== 'value' || typeof pattern.args !== 'string') return;
-    try {
-      compilePattern(pattern.args);
-    } catch (error) {
-      throw this.#fail(name === 'matches' ? 'invalid matches argument' : (error as Error).message, pattern);
     }
   }
 

@@ -169,13 +169,16 @@ function writtenPort(value: CelValue): string {
 const urls: readonly Overload[] = [
   ...parsers('isURL', 'url', URL_TYPE, parsedUrl),
   urlPart('getScheme', (url) => url.protocol.replace(/:$/, '')),
-  method<[CelValue]>('getHost', [URL_TYPE], STRING, ([value]) => {
+  method<[CelValue]>('getHost', [URL_TYPE], STRING, ([value], budget) => {
     const { url, text } = content(value, 'url');
+    budget.work(text.length * 0.1);
     const port = writtenPort(value);
     return text.startsWith('/') ? '' : `${url.hostname}${port === '' ? '' : `:${port}`}`;
   }),
   urlPart('getHostname', (url) => url.hostname.replace(/^\[(.*)\]$/, '$1')),
-  method<[CelValue]>('getPort', [URL_TYPE], STRING, ([value]) => writtenPort(value)),
+  method<[CelValue]>('getPort', [URL_TYPE], STRING, ([value], budget) =>
+    budget.worked(content(value, 'url').text.length * 0.1, writtenPort(value)),
+  ),
   urlPart('getEscapedPath', (url) => url.pathname),
   method<[CelValue]>('getQuery', [URL_TYPE], mapOf(STRING, listOf(STRING)), ([value], budget) => {
     const { url } = content(value, 'url');

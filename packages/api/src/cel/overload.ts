@@ -1,5 +1,5 @@
 import type { Budget } from './budget.ts';
-import { type CelType, isAssignable, isOpen } from './cel-type.ts';
+import { type CelType, isAssignable } from './cel-type.ts';
 import { type CelValue, typeOfValue } from './cel-value.ts';
 
 /** One meaning of a function's name. */
@@ -11,6 +11,8 @@ export interface Overload {
   resultOf(types: readonly CelType[]): CelType | undefined;
   /** @throws {CelEvaluationError} @throws {CelBudgetError} */
   run(args: readonly CelValue[], budget: Budget): CelValue;
+  /** What runs instead where some arguments stand in the text and can be made ready once. `undefined`: nothing is gained. @throws {CelEvaluationError} */
+  prepare?(constants: readonly (CelValue | undefined)[]): Overload['run'] | undefined;
 }
 
 /** Overloads by name and by whether they are methods. */
@@ -58,11 +60,6 @@ export function method<T extends readonly CelValue[]>(
   run: (args: T, budget: Budget) => CelValue,
 ): Overload {
   return { ...define(name, params, result, run), method: true };
-}
-
-/** Whether which overload is meant shows only in the values. */
-export function needsDispatch(candidates: readonly Overload[], types: readonly CelType[]): boolean {
-  return candidates.length > 1 || types.some(isOpen);
 }
 
 /** The overload that fits these very values. */

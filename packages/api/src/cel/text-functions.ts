@@ -1,13 +1,16 @@
 /** The strings extension and Kubernetes' regular expressions. Positions count characters. @see https://kubernetes.io/docs/reference/using-api/cel/ */
+import type { RE2JS } from 're2js';
 import type { Budget } from './budget.ts';
 import { CelEvaluationError } from './cel-error.ts';
 import { showDuration, showTimestamp } from './cel-time.ts';
 import { DYN, INT, listOf, STRING } from './cel-type.ts';
 import { CelMap, type CelValue, Duration, isList, Timestamp, TypeName, Uint } from './cel-value.ts';
 import { define, method, type Overload } from './overload.ts';
-import { chargeMatch, compilePattern } from './regular-expression.ts';
+import { matching } from './regular-expression.ts';
 
 const TEXT_LIST = listOf(STRING);
+/** Of one match among several. */
+const FOUND_WORK = 5;
 
 /** The characters of a text, paid for. */
 function charactersOf(text: string, budget: Budget): readonly string[] {
@@ -79,18 +82,19 @@ function cased(text: string, budget: Budget, upper: boolean): string {
   return upper ? text.replace(/[a-z]/g, (letter) => letter.toUpperCase()) : text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-function found(text: string, pattern: string, limit: bigint, budget: Budget): string[] {
-  chargeMatch(text, pattern, budget);
-  const matcher = compilePattern(pattern).matcher(text);
+function found(text: string, pattern: RE2JS, limit: bigint, budget: Budget): string[] {
+  const matcher = pattern.matcher(text);
   const results: string[] = [];
   while ((limit < 0n || BigInt(results.length) < limit) && matcher.find()) {
-    budget.work(1);
+    budget.work(FOUND_WORK);
     results.push(matcher.group() ?? '');
   }
   return results;
 }
 
 const FORMAT_PRECISION_MAX = 100;
+/** Of each character of a value that is written out. */
+const SHOWN_WORK = 0.3;
 
 /** `%s`, `%d`, `%f`, `%e`, `%b`, `%o`, `%x`, `%X` and `%%`, with a precision for floating point. */
 function formatted(template: string, args: readonly CelValue[], budget: Budget): string {
@@ -101,7 +105,7 @@ function formatted(template: string, args: readonly CelValue[], budget: Budget):
     const value = args[next] as CelValue;
     next += 1;
     const text = formatOne(verb, value, precision === undefined ? undefined : Number(precision));
-    budget.work(text.length * 0.1 + 1);
+    budget.work(text.length * SHOWN_WORK + 1);
     return text;
   });
   budget.work(template.length * 0.1);
@@ -243,9 +247,7 @@ export const textFunctions: readonly Overload[] = [
   }),
   method<[string]>('trim', [STRING], STRING, ([text], budget) => trimmed(text, budget)),
   method<[string, readonly CelValue[]]>('format', [STRING, listOf(DYN)], STRING, ([text, args], budget) => formatted(text, args, budget)),
-  method<[string, string]>('find', [STRING, STRING], STRING, ([text, pattern], budget) => found(text, pattern, 1n, budget)[0] ?? ''),
-  method<[string, string]>('findAll', [STRING, STRING], TEXT_LIST, ([text, pattern], budget) => found(text, pattern, -1n, budget)),
-  method<[string, string, bigint]>('findAll', [STRING, STRING, INT], TEXT_LIST, ([text, pattern, limit], budget) =>
-    found(text, pattern, limit, budget),
-  ),
+  matching(method, 'find', [STRING, STRING], STRING, (text, pattern, _limit, budget) => found(text, pattern, 1n, budget)[0] ?? ''),
+  matching(method, 'findAll', [STRING, STRING], TEXT_LIST, found),
+  matching(method, 'findAll', [STRING, STRING, INT], TEXT_LIST, found),
 ];
