@@ -17,8 +17,9 @@ import { bootstrapObjects, furtherObjects, SYSTEM_USER } from '@dure/apiserver';
 import { plainDefinition, startTestServer, type TestServer } from '@dure/apiserver/testing';
 import { type Client, createClient, createInformerFactory } from '@dure/client';
 import { silentLogger, systemClock, systemRandom } from '@dure/foundation';
+import { FakeClock } from '@dure/foundation/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureObjects, type RefOf } from './ensure-objects.ts';
+import { applyChanges, ensureObjects, type RefOf } from './ensure-objects.ts';
 import { runKeptObjects } from './kept-objects.ts';
 
 const facts = {
@@ -36,9 +37,11 @@ let client: Client;
 let refOf: RefOf;
 let stop: AbortController;
 
-beforeEach(async () => {
+beforeEach(() => startServer());
+
+async function startServer(options: Parameters<typeof startTestServer>[1] = {}): Promise<void> {
   const kinds = new KindRegistry(builtinKinds);
-  test = await startTestServer(kinds);
+  test = await startTestServer(kinds, options);
   client = createClient(test.server.transport(SYSTEM_USER, 'test'), { userAgent: 'test' });
   refOf = (apiVersion, kind) => {
     const served = kinds.object(apiVersion, kind);
@@ -47,7 +50,7 @@ beforeEach(async () => {
     return { group, version: served.version.name, resource, kind, namespaced };
   };
   stop = new AbortController();
-});
+}
 afterEach(async () => {
   stop.abort();
   await test[Symbol.asyncDispose]();
@@ -115,6 +118,19 @@ describe('a first start', () => {
     expect(view.length).toBeGreaterThan(5);
     expect(admin).toEqual(expect.arrayContaining([...view]));
     expect(admin).toEqual(expect.arrayContaining([...(await rulesOf('system:aggregate-to-admin'))]));
+  });
+});
+
+describe('a start beside another', () => {
+  it('leaves to the other what that was faster with, addresses of Services too', async () => {
+    await test[Symbol.asyncDispose]();
+    await startServer({ services: { cidrs: facts.serviceCIDRs, nodePorts: { from: 30_000, to: 32_767 } } });
+    await start();
+    const dns = everything.find(({ object }) => object.kind === 'Service')?.object;
+    if (dns === undefined) throw new Error('there is no Service to be made');
+    const clock = new FakeClock();
+    // As seen before the other had made it: on a clock that stands still, trying again later would never end.
+    await applyChanges({ client, refOf, clock }, [{ kind: 'create', object: dns }], stop.signal);
   });
 });
 

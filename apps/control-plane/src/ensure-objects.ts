@@ -1,6 +1,6 @@
 import { type Draft, isAlreadyExists, isConflict, isNotFound, type JsonObject, type KubeObject, type ResourceRef } from '@dure/api';
 import { type DefaultObject, type ObjectChange, planDefaults } from '@dure/apiserver';
-import type { Client } from '@dure/client';
+import type { Client, ObjectKey } from '@dure/client';
 import type { Clock } from '@dure/foundation';
 
 /** Says where an object of some apiVersion and kind lives; `undefined` for unknown kinds. */
@@ -80,17 +80,29 @@ async function apply(context: ChangeContext, change: ObjectChange, signal: Abort
 }
 
 async function create({ client, refOf, clock }: ChangeContext, object: JsonObject, signal: AbortSignal): Promise<void> {
-  const { ref, draft } = locate(refOf, object);
+  const { ref, key, draft } = locate(refOf, object);
   for (let attempt = 1; ; attempt += 1) {
     try {
       await client.create(ref, draft, {}, signal);
       return;
     } catch (error) {
       if (isAlreadyExists(error)) return;
-      // Another control plane may be making the same now: it holds the Service's address before the Service is there to be found.
+      // Another control plane may be making the same now: it holds the Service's address before the Service is there to be found, and the address is
+      // asked for before the name.
+      if (await stands(client, ref, key, signal)) return;
       if (attempt >= ATTEMPTS_MAX) throw error;
       await clock.sleep(ATTEMPT_DELAY_MS, signal);
     }
+  }
+}
+
+async function stands(client: Client, ref: ResourceRef, key: ObjectKey, signal: AbortSignal): Promise<boolean> {
+  try {
+    await client.get(ref, key, signal);
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
   }
 }
 
