@@ -725,10 +725,18 @@ class Builder {
     const result = type ?? DYN;
     const estimates = codes.map((code) => code.estimate);
     const { price, size } = cost.estimate(codes, this.#costs);
+    // Of what stands in the text the same comes each time, at the same price: `quantity('1Gi')` within a loop is parsed once.
+    const isFixed = constants.every((constant) => constant !== undefined);
+    let same: { readonly value: CelValue; readonly cost: number } | undefined;
     const invoked: Code = {
       type: result,
       estimate: this.#costs.call(estimates, price, result, name === 'dyn' ? estimates[0]?.size : size),
       run(frame) {
+        if (same !== undefined) {
+          frame.budget.charge(same.cost);
+          return same.value;
+        }
+        const before = frame.budget.left;
         const args = codes.map((code) => code.run(frame));
         frame.budget.charge(cost.actual(args));
         // Types are what a schema says; what was stored under another one, or is null where it may be, shows here.
@@ -736,6 +744,7 @@ class Builder {
         if (chosen === undefined) throw new CelEvaluationError(`no such overload: ${name}`);
         const value = (runs.get(chosen) ?? chosen.run)(args, frame.budget);
         if (cost.made !== undefined) frame.budget.charge(cost.made(value));
+        if (isFixed) same = { value, cost: before - frame.budget.left };
         return value;
       },
     };

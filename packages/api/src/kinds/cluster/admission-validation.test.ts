@@ -53,6 +53,11 @@ describe('webhook configurations', () => {
       fault: 'webhooks[0].matchConditions[0].expression: Invalid value: "\\"text\\"": must evaluate to bool but got string',
     },
     {
+      what: 'a condition that may be anything',
+      change: { matchConditions: [{ name: 'a', expression: 'object.spec.paused' }] },
+      fault: 'webhooks[0].matchConditions[0].expression: Invalid value: "object.spec.paused": must evaluate to bool but got dyn',
+    },
+    {
       what: 'parameters where there are none',
       change: { matchConditions: [{ name: 'a', expression: 'params.x == 1' }] },
       fault: "undeclared reference to 'params'",

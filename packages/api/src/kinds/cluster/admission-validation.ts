@@ -206,7 +206,7 @@ function compiledAs(
 ): { readonly type: CelType; readonly faults: readonly FieldError[] } {
   try {
     const { type } = admissionExpression(compiler, expression, scope);
-    if (kinds === undefined || type.kind === 'dyn' || kinds.includes(type.kind)) return { type, faults: [] };
+    if (kinds === undefined || kinds.includes(type.kind)) return { type, faults: [] };
     const wanted = kinds.length === 1 ? kinds[0] : `one of [${kinds.map((kind) => (kind === 'null' ? 'null_type' : kind)).join(' ')}]`;
     return { type, faults: [invalid(path, shown, `must evaluate to ${wanted} but got ${showType(type)}`)] };
   } catch (error) {

@@ -112,7 +112,7 @@ describe('a validating policy', () => {
     await policy({ validations: [{ expression: 'has(object.data)', message: ' data, please ', reason: 'Forbidden' }] });
     expect((await create('a', { immutable: true, data: undefined })).json).toMatchObject({ code: 403, reason: 'Forbidden' });
     await client.send('DELETE', made.pop() ?? '');
-    await policy({ validations: [{ expression: "object.metadata.name != 'b'", messageExpression: 'object.metadata.nothing' }] });
+    await policy({ validations: [{ expression: "object.metadata.name != 'b'", messageExpression: 'string(object.metadata.nothing)' }] });
     expect((await create('b', { data: { a: 'b' } })).json.message).toContain(
       "denied request: failed expression: object.metadata.name != 'b'",
     );
@@ -330,7 +330,7 @@ describe('the status of a policy', () => {
       variables: [{ name: 'spec', expression: 'object.spec' }],
       validations: [
         { expression: 'object.spec.replicas > 1 && object.metadata.name != ""' },
-        { expression: 'object.replicas > 1', messageExpression: 'object.spec.strategy.type' },
+        { expression: 'object.replicas > 1', messageExpression: 'string(object.spec.strategy.type)' },
         { expression: "variables.spec.template.spec.containers.all(c, c.image.startsWith('a') && c.ports.size() < 3)" },
         { expression: "object.spec.replicas == 'two'" },
       ],
@@ -344,7 +344,7 @@ describe('the status of a policy', () => {
     ]);
     expect(expressionWarnings[0].warning).toContain("apps/v1, Kind=Deployment: ERROR: <input>:1:7: undefined field 'replicas'");
     expect(expressionWarnings[0].warning).toContain('apps/v1, Kind=ReplicaSet: ERROR');
-    expect(expressionWarnings[1].warning).toMatch(/^apps\/v1, Kind=ReplicaSet: ERROR: <input>:1:12: undefined field 'strategy'/);
+    expect(expressionWarnings[1].warning).toMatch(/^apps\/v1, Kind=ReplicaSet: ERROR: <input>:1:19: undefined field 'strategy'/);
     expect(expressionWarnings[2].warning).toContain("found no matching overload for '_==_' applied to '(int, string)'");
   });
 
