@@ -268,6 +268,8 @@ describe('what is no token', () => {
         characters[at] = characters[at] === into ? '.' : into;
       }
       const token = characters.join('');
+      // Two changes of one place may undo each other.
+      if (good.includes(token)) continue;
       const outcome = await signIn(token).catch((error: unknown) => error);
       const status = (outcome as { status?: { code: number } } | undefined)?.status?.code;
       // A token with white space within is no bearer token at all; nothing was shown then.
