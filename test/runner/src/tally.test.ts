@@ -14,7 +14,9 @@ describe('the closing line', () => {
 
 describe('planStages', () => {
   it('says why a stage cannot run without root', () => {
-    const unavailable = planStages({ root: false, isolationUnavailable: 'needs root' }).flatMap(({ name, unavailable: reason }) => (reason === undefined ? [] : [name]));
+    const unavailable = planStages({ root: false, isolationUnavailable: 'needs root' }).flatMap(({ name, unavailable: reason }) =>
+      reason === undefined ? [] : [name],
+    );
     expect(unavailable).toEqual(['node', 'end to end', 'lab']);
     expect(planStages({ root: true, isolationUnavailable: undefined }).every(({ unavailable: reason }) => reason === undefined)).toBe(true);
   });
