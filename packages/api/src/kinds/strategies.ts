@@ -5,6 +5,7 @@ import { checkDns1123Label, checkPathSegment } from '../name-syntax.ts';
 import * as access from './cluster/access-validation.ts';
 import * as admission from './cluster/admission-validation.ts';
 import * as clusterDefaults from './cluster/cluster-defaults.ts';
+import * as csi from './cluster/csi-validation.ts';
 import { validateCustomResourceDefinition, validateCustomResourceDefinitionUpdate } from './cluster/custom-resource-validation.ts';
 import * as flowControl from './cluster/flow-control-validation.ts';
 import * as limits from './cluster/limits-validation.ts';
@@ -216,11 +217,21 @@ export const strategies = {
     validate: storage.validateStorageClass,
     validateUpdate: storage.validateStorageClassUpdate,
   }),
-  volumeAttachment: lifecycle({ status: true }),
-  volumeAttributesClass: ANY_UPDATE,
-  csiDriver: combine(lifecycle({ generation: true }), { defaults: clusterDefaults.defaultCsiDriver }),
-  csiNode: {},
-  csiStorageCapacity: {},
+  volumeAttachment: combine(lifecycle({ status: true }), {
+    validate: csi.validateVolumeAttachment,
+    validateUpdate: csi.validateVolumeAttachmentUpdate,
+  }),
+  volumeAttributesClass: combine(ANY_UPDATE, {
+    validate: csi.validateVolumeAttributesClass,
+    validateUpdate: csi.validateVolumeAttributesClassUpdate,
+  }),
+  csiDriver: combine(lifecycle({ generation: true }), {
+    defaults: clusterDefaults.defaultCsiDriver,
+    validate: csi.validateCsiDriver,
+    validateUpdate: csi.validateCsiDriverUpdate,
+  }),
+  csiNode: { validate: csi.validateCsiNode, validateUpdate: csi.validateCsiNodeUpdate },
+  csiStorageCapacity: { validate: csi.validateCsiStorageCapacity, validateUpdate: csi.validateCsiStorageCapacityUpdate },
   priorityClass: combine(ANY_UPDATE, {
     defaults: clusterDefaults.defaultPriorityClass,
     validate: policy.validatePriorityClass,

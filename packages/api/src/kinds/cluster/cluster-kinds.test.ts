@@ -19,7 +19,7 @@ const budgets = new KindProbe('policy', 'poddisruptionbudgets');
 const autoscalers = new KindProbe('autoscaling', 'horizontalpodautoscalers', 'v2');
 const crds = new KindProbe('apiextensions.k8s.io', 'customresourcedefinitions');
 const apiServices = new KindProbe('apiregistration.k8s.io', 'apiservices');
-const attachments = new KindProbe('storage.k8s.io', 'volumeattachments');
+const slices = new KindProbe('resource.k8s.io', 'resourceslices');
 const csiNodes = new KindProbe('storage.k8s.io', 'csinodes');
 
 const pem = Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\nAA==\n-----END CERTIFICATE REQUEST-----\n').toString('base64');
@@ -203,7 +203,7 @@ describe('validation', () => {
       },
       [],
     ],
-    ['a kind without rules of its own', attachments, { spec: { attacher: 'x', source: {} } }, ['spec.nodeName: Required value']],
+    ['a kind without rules of its own', slices, { spec: { driver: 'x' } }, ['spec.pool.name: Required value']],
   ])('of %s', (_what, probe, body, faults) => {
     expect(probe.createFaults(body)).toEqual(faults);
   });
@@ -245,7 +245,7 @@ describe('updates', () => {
       (object) => {
         object.parameters = { a: 'b' };
       },
-      ['parameters: Forbidden: updates to parameters are forbidden.'],
+      ['parameters: Invalid value: {"a":"b"}: field is immutable'],
     ],
     [
       'a priority keeps its value',

@@ -1,12 +1,14 @@
 /** Volumes, claims and classes. */
 import type { JsonObject } from '../../definition.ts';
-import { type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, required, tooLong } from '../../field-error.ts';
 import { cloneJson, listAt, objectAt, own, semanticEqual, stringAt, stringsAt } from '../../json-value.ts';
-import { checkDns1123Subdomain } from '../../name-syntax.ts';
+import { checkDns1123Subdomain, checkQualifiedName } from '../../name-syntax.ts';
 import { compareQuantities, quantityOf } from '../../quantity.ts';
 import { immutable, oneOf, optionalText } from '../rules.ts';
 
 const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
+const PARAMETERS_MAX = 512;
+const PARAMETERS_BYTES_MAX = 256 * 1024;
 const VOLUME_MODES = ['Block', 'Filesystem'];
 const VOLUME_FIELDS = new Set([
   'capacity',
@@ -101,8 +103,10 @@ export function validatePersistentVolumeUpdate(volume: JsonObject, old: JsonObje
 }
 
 export function validateStorageClass(storageClass: JsonObject): FieldError[] {
-  const errors: FieldError[] = [];
-  if (stringAt(storageClass, 'provisioner') === '') errors.push(required('provisioner'));
+  const errors = [
+    ...validateProvisioner('provisioner', stringAt(storageClass, 'provisioner')),
+    ...validateProvisionerParameters(storageClass, { mayBeEmpty: true }),
+  ];
   errors.push(
     ...oneOf(storageClass, 'reclaimPolicy', '', ['Delete', 'Retain']),
     ...oneOf(storageClass, 'volumeBindingMode', '', ['Immediate', 'WaitForFirstConsumer'], true),
@@ -110,15 +114,25 @@ export function validateStorageClass(storageClass: JsonObject): FieldError[] {
   return errors.map((error) => ({ ...error, field: error.field.replace(/^\./, '') }));
 }
 
+/** The name of who makes volumes. */
+export function validateProvisioner(path: string, name: string): FieldError[] {
+  if (name === '') return [required(path)];
+  return checkQualifiedName(name.toLowerCase()).map((fault) => invalid(path, name.toLowerCase(), fault));
+}
+
+/** What a class tells it, at `parameters`. */
+export function validateProvisionerParameters(of: JsonObject, { mayBeEmpty }: { readonly mayBeEmpty: boolean }): FieldError[] {
+  const entries = Object.entries(objectAt(of, 'parameters') ?? {});
+  if (entries.length > PARAMETERS_MAX) return [tooLong('parameters', PARAMETERS_MAX)];
+  const errors = entries.filter(([key]) => key === '').map(([key]) => invalid('parameters', key, 'field can not be empty.'));
+  const size = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(String(value)), 0);
+  if (size > PARAMETERS_BYTES_MAX) errors.push(tooLong('parameters', PARAMETERS_BYTES_MAX));
+  if (!mayBeEmpty && entries.length === 0) errors.push(required('parameters', 'must contain at least one key/value pair'));
+  return errors;
+}
+
 export function validateStorageClassUpdate(storageClass: JsonObject, old: JsonObject): FieldError[] {
-  const errors = ['parameters', 'provisioner'].flatMap((field) =>
-    semanticEqual(own(storageClass, field), own(old, field)) ? [] : [forbidden(field, `updates to ${field} are forbidden.`)],
-  );
-  return [
-    ...errors,
-    ...immutable(storageClass, old, 'reclaimPolicy', 'reclaimPolicy'),
-    ...immutable(storageClass, old, 'volumeBindingMode', 'volumeBindingMode'),
-  ];
+  return ['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'].flatMap((field) => immutable(storageClass, old, field, field));
 }
 
 function validateAccessModes(spec: JsonObject): FieldError[] {
