@@ -1,13 +1,11 @@
-import { equalJson, type JsonObject, type KindRegistry, type KubeObject, objectAt, StatusError, semanticEqual } from '@dure/api';
+import { equalJson, type JsonObject, type KindRegistry, type KubeObject, objectAt, semanticEqual } from '@dure/api';
 import { type Clock, isAbort, type Logger, messageOf, retryDelayMs, rfc3339Seconds } from '@dure/foundation';
 import type { ObjectReader } from '../contract/object-reader.ts';
-import { SYSTEM_USER } from '../contract/user.ts';
 import type { CacheSet } from '../registry/cache-set.ts';
 import { type Condition, withCondition } from '../registry/conditions.ts';
-import { cloneObject } from '../registry/conversion.ts';
 import { followCollection } from '../registry/follow-collection.ts';
-import { callFor } from '../registry/own-call.ts';
-import { serverWrite, type Writer } from '../registry/writer.ts';
+import { writeOwnStatus } from '../registry/own-status.ts';
+import type { Writer } from '../registry/writer.ts';
 import type { CacheEvent } from '../watch/watch-cache.ts';
 import { API_SERVICES, type ApiService } from './api-service.ts';
 import { failedDiscovery, LOCAL, PASSED, type ServiceShape, type SliceShape, whyUnreachable } from './availability.ts';
@@ -199,31 +197,18 @@ export class AvailabilityController {
   }
 
   async #write(service: ApiService, condition: Condition, signal: AbortSignal): Promise<void> {
-    const { kinds, writer, clock, log } = this.#deps;
-    const { group, resource } = API_SERVICES;
-    const object = service.object as unknown as JsonObject;
+    const { clock, log } = this.#deps;
     const now = rfc3339Seconds(clock.now());
-    const status = objectAt(object, 'status') ?? {};
-    const kind = kinds.groupResource(group, resource);
-    if (kind === undefined || semanticEqual(withCondition(status, condition, now), status)) return;
-    try {
-      await writer.change({ ...callFor(kind, object, SYSTEM_USER, signal), subresource: 'status' }, serverWrite(MANAGER), {
-        part: 'status',
-        retries: true,
-        trusted: true,
-        preconditions: { uid: service.object.metadata.uid },
-        transform: (old) => {
-          const next = cloneObject(old);
-          next.status = withCondition(objectAt(old, 'status') ?? {}, condition, now);
-          return next;
-        },
-      });
-      if (condition !== LOCAL)
-        log.info('availability of an API service changed', { name: service.name, status: condition.status, reason: condition.reason });
-    } catch (error) {
-      // It went, or another of its name came; the watch says so too.
-      if (!(error instanceof StatusError) || (error.reason !== 'NotFound' && error.reason !== 'Conflict')) throw error;
-    }
+    const status = objectAt(service.object as unknown as JsonObject, 'status') ?? {};
+    if (semanticEqual(withCondition(status, condition, now), status)) return;
+    const change = {
+      ...API_SERVICES,
+      object: service.object,
+      manager: MANAGER,
+      status: (old: JsonObject) => withCondition(objectAt(old, 'status') ?? {}, condition, now),
+    };
+    if ((await writeOwnStatus(this.#deps, change, signal)) && condition !== LOCAL)
+      log.info('availability of an API service changed', { name: service.name, status: condition.status, reason: condition.reason });
   }
 }
 

@@ -1,20 +1,10 @@
-import {
-  type FlowSchema,
-  type JsonObject,
-  type KindRegistry,
-  objectAt,
-  type PriorityLevelConfiguration,
-  StatusError,
-  semanticEqual,
-} from '@dure/api';
+import { type FlowSchema, type JsonObject, type KindRegistry, objectAt, type PriorityLevelConfiguration, semanticEqual } from '@dure/api';
 import { type Clock, isAbort, type Logger, messageOf, rfc3339Seconds } from '@dure/foundation';
-import { SYSTEM_USER } from '../contract/user.ts';
 import type { CacheSet } from '../registry/cache-set.ts';
 import { type Condition, withCondition } from '../registry/conditions.ts';
-import { cloneObject } from '../registry/conversion.ts';
 import { followCollection } from '../registry/follow-collection.ts';
-import { callFor } from '../registry/own-call.ts';
-import { serverWrite, type Writer } from '../registry/writer.ts';
+import { writeOwnStatus } from '../registry/own-status.ts';
+import type { Writer } from '../registry/writer.ts';
 import type { Fairness } from './fairness.ts';
 
 export interface FairnessControllerDeps {
@@ -93,28 +83,17 @@ export class FairnessController {
   }
 
   async #write(schema: FlowSchema, condition: Condition, signal: AbortSignal): Promise<void> {
-    const { kinds, writer, clock } = this.#deps;
-    const object = schema as unknown as JsonObject;
-    const now = rfc3339Seconds(clock.now());
-    const status = objectAt(object, 'status') ?? {};
-    const kind = kinds.groupResource(GROUP, SCHEMAS);
-    if (kind === undefined || semanticEqual(withCondition(status, condition, now), status)) return;
-    try {
-      await writer.change({ ...callFor(kind, object, SYSTEM_USER, signal), subresource: 'status' }, serverWrite(MANAGER), {
-        part: 'status',
-        retries: true,
-        trusted: true,
-        preconditions: { uid: schema.metadata.uid },
-        transform: (old) => {
-          const next = cloneObject(old);
-          next.status = withCondition(objectAt(old, 'status') ?? {}, condition, now);
-          return next;
-        },
-      });
-    } catch (error) {
-      // It went, or another of its name came; the watch says so too.
-      if (!(error instanceof StatusError) || (error.reason !== 'NotFound' && error.reason !== 'Conflict')) throw error;
-    }
+    const now = rfc3339Seconds(this.#deps.clock.now());
+    const status = objectAt(schema as unknown as JsonObject, 'status') ?? {};
+    if (semanticEqual(withCondition(status, condition, now), status)) return;
+    const change = {
+      group: GROUP,
+      resource: SCHEMAS,
+      object: schema,
+      manager: MANAGER,
+      status: (old: JsonObject) => withCondition(objectAt(old, 'status') ?? {}, condition, now),
+    };
+    await writeOwnStatus(this.#deps, change, signal);
   }
 }
 

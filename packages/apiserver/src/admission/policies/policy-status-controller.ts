@@ -5,17 +5,14 @@ import {
   numberAt,
   objectAt,
   type SchemaBook,
-  StatusError,
   semanticEqual,
   type ValidatingAdmissionPolicySpec,
 } from '@dure/api';
 import type { Clock, Logger } from '@dure/foundation';
-import { SYSTEM_USER } from '../../contract/user.ts';
 import type { CacheSet } from '../../registry/cache-set.ts';
-import { cloneObject } from '../../registry/conversion.ts';
 import { followCollection } from '../../registry/follow-collection.ts';
-import { callFor } from '../../registry/own-call.ts';
-import { serverWrite, type Writer } from '../../registry/writer.ts';
+import { writeOwnStatus } from '../../registry/own-status.ts';
+import type { Writer } from '../../registry/writer.ts';
 import { typeWarnings } from './type-checking.ts';
 
 export interface PolicyStatusControllerDeps {
@@ -52,29 +49,23 @@ export function runPolicyStatusController(deps: PolicyStatusControllerDeps, sign
   );
 }
 
-async function judge({ kinds, book, writer }: PolicyStatusControllerDeps, policy: KubeObject, signal: AbortSignal): Promise<void> {
+async function judge(deps: PolicyStatusControllerDeps, policy: KubeObject, signal: AbortSignal): Promise<void> {
   const object = policy as unknown as JsonObject;
-  const kind = kinds.groupResource(GROUP, RESOURCE);
   const generation = policy.metadata.generation ?? 0;
-  if (kind === undefined || numberAt(object, 'status', 'observedGeneration') === generation) return;
-  const expressionWarnings = typeWarnings((policy as unknown as { readonly spec: ValidatingAdmissionPolicySpec }).spec, kinds, book);
+  if (numberAt(object, 'status', 'observedGeneration') === generation) return;
+  const { spec } = policy as unknown as { readonly spec: ValidatingAdmissionPolicySpec };
+  const expressionWarnings = typeWarnings(spec, deps.kinds, deps.book);
   const typeChecking = expressionWarnings.length === 0 ? {} : { expressionWarnings };
-  try {
-    await writer.change({ ...callFor(kind, object, SYSTEM_USER, signal), subresource: 'status' }, serverWrite(MANAGER), {
-      part: 'status',
-      retries: true,
-      trusted: true,
-      preconditions: { uid: policy.metadata.uid },
-      transform: (old) => {
-        const next = cloneObject(old);
-        // A newer generation is told of by its own event.
-        if (!semanticEqual(objectAt(old, 'spec'), objectAt(object, 'spec'))) return next;
-        next.status = { ...objectAt(old, 'status'), observedGeneration: generation, typeChecking: typeChecking as unknown as JsonObject };
-        return next;
-      },
-    });
-  } catch (error) {
-    // It went, or another of its name came; the watch says so too.
-    if (!(error instanceof StatusError) || (error.reason !== 'NotFound' && error.reason !== 'Conflict')) throw error;
-  }
+  const change = {
+    group: GROUP,
+    resource: RESOURCE,
+    object: policy,
+    manager: MANAGER,
+    // A newer generation is told of by its own event.
+    status: (old: JsonObject) =>
+      semanticEqual(objectAt(old, 'spec'), objectAt(object, 'spec'))
+        ? { ...objectAt(old, 'status'), observedGeneration: generation, typeChecking: typeChecking as unknown as JsonObject }
+        : undefined,
+  };
+  await writeOwnStatus(deps, change, signal);
 }
